@@ -32,8 +32,8 @@ for _variable, _value in {
 
 __version__ = "0.1.0"
 _MODULES = {"TestTimeAugmentation": "seg.inference.augmentation"}
-"""Modules of names that are not in `seg.entry.notebook`. jsonargparse looks up classes of a command line in this
-package, so this lookup must not import the whole notebook module."""
+"""Modules of the names that `seg.entry.notebook` does not define. jsonargparse looks up these classes in this package
+when it builds a command line, and the lookup must not import the whole notebook module."""
 
 __all__ = ["Dataset", "Model", "TestTimeAugmentation", "__version__", "evaluate", "load_model", "read_dataset"]
 

@@ -1,8 +1,11 @@
 """Fixtures for all tests: tiny georeferenced rasters and datasets. This file does not import torch."""
 
+import gc
 import os
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import numpy.typing as npt
@@ -30,24 +33,50 @@ CORNER = Affine(10, 0, 500_000, 0, -10, 5_000_000)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run tests with the same dear imports or inputs in one worker.
+    """Run the tests of a file in one worker, and so tests with the same dear imports or inputs.
 
-    Importing the exporter of ONNX files takes ten seconds, and so does making the inputs of all commands.
+    Otherwise, each worker would make the fixtures of every file. Importing the exporter of ONNX files takes ten
+    seconds, and so does making the inputs of all commands or starting a cluster.
     """
     for item in items:
         fixtures = {*getattr(item, "fixturenames", ())}
-        if "onnx" in item.nodeid or {"onnx_package", "random_package"} & fixtures:
+        if "onnx" in item.nodeid or {"onnx_package", "random_package", "exported", "cluster"} & fixtures:
             item.add_marker(pytest.mark.xdist_group("onnx"))
         elif "world" in fixtures:
             item.add_marker(pytest.mark.xdist_group("world"))
+        else:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Start the server of `processes` before any test runs, if a test needs it."""
+    """Prepare what must exist before any test runs: shared ONNX files, and the server of `processes`.
+
+    The garbage collector ignores the objects of the imported modules from now on, since visiting all of them takes a
+    second, and in a forked process copies their memory.
+    """
+    config = session.config
+    if "torch" in sys.modules and config.option.markexpr == "not campaign":
+        from support.exports import share_exports
+
+        share_exports(_shared_folder(config))
+    gc.collect()
+    gc.freeze()
+    config.add_cleanup(gc.unfreeze)  # or libraries would report leaks when Python ends
     wanted = any("processes" in item.fixturenames for item in session.items if isinstance(item, pytest.Function))
     if wanted and hasattr(os, "fork"):
-        session.config.stash[PROCESSES] = Processes()
-        session.config.add_cleanup(session.config.stash[PROCESSES].close)
+        config.stash[PROCESSES] = Processes()
+        config.add_cleanup(config.stash[PROCESSES].close)
+
+
+def _shared_folder(config: pytest.Config) -> Path:
+    """A folder that all workers of pytest-xdist share, or a temporary folder if there are no workers."""
+    if hasattr(config, "workerinput"):
+        folder = Path(config.option.basetemp).parent / "exports"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+    temporary = TemporaryDirectory()
+    config.add_cleanup(temporary.cleanup)
+    return Path(temporary.name)
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
+from seg.package.write import add_onnx
+from support.packages import write_tiny_package
 from support.project import ROOT
 from support.training import write_config
 
@@ -17,12 +21,12 @@ def refuse(self, address, *_):
 
 socket.socket.connect = socket.socket.connect_ex = refuse
 from seg.entry.program import main
-folder = sys.argv[1]
+folder, model = sys.argv[1:]
 for words in (
     ["prepare", "stats", f"--input={folder}/data"],
     ["train", "fit", f"--config={folder}/config.yaml"],
     ["export", f"--checkpoint={folder}/run/checkpoints/last.ckpt", f"--output={folder}/model"],
-    ["predict", f"--model={folder}/model", f"--input={folder}/data/images/scene_0.tif", f"--output={folder}/map.tif"],
+    ["predict", f"--model={model}", f"--input={folder}/data/images/scene_0.tif", f"--output={folder}/map.tif"],
     ["evaluate", f"--prediction={folder}/map.tif", f"--reference={folder}/data/masks/scene_0.tif",
      f"--output={folder}/report", "--bootstrap=5"],
 ):
@@ -31,9 +35,14 @@ for words in (
 SILENT = ("ORT_DISABLE_TELEMETRY", "NO_ALBUMENTATIONS_UPDATE", "HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK")
 
 
+@pytest.mark.parametrize("exports", [False, pytest.param(True, marks=pytest.mark.campaign)])
 def test_the_five_commands_use_no_network_and_write_only_their_outputs(
-    tmp_path: Path, make_dataset: Callable[..., Path]
+    tmp_path: Path, make_dataset: Callable[..., Path], exports: bool
 ) -> None:
+    """The package of the prediction has an ONNX file, unless `predict` exports one, which takes 15 seconds."""
+    model = tmp_path / "work" / "model" if exports else write_tiny_package(tmp_path / "package")
+    if not exports:
+        add_onnx(model)
     work, home = tmp_path / "work", tmp_path / "home"
     home.mkdir()
     write_config(work, make_dataset)
@@ -41,7 +50,7 @@ def test_the_five_commands_use_no_network_and_write_only_their_outputs(
     environment = {name: value for name, value in os.environ.items() if name not in SILENT}
     environment |= {name: str(place) for name, place in places.items()}
     done = subprocess.run(
-        [sys.executable, "-c", GUARDED, str(work)],
+        [sys.executable, "-c", GUARDED, str(work), str(model)],
         cwd=ROOT,
         env=environment,
         capture_output=True,

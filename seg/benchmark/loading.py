@@ -11,7 +11,7 @@ import rasterio
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
-from seg.benchmark.reporting import check_results, number, write_results
+from seg.benchmark.reporting import check_results, write_results
 from seg.benchmark.settings import LoadingSettings
 from seg.benchmark.subjects import BANDS, write_scene
 from seg.benchmark.timing import (
@@ -24,11 +24,11 @@ from seg.data.dataset.catalogue import Scene
 from seg.data.loading.batching import EpochSampler
 from seg.data.loading.loader import Batching, WatchedLoader, build_loader
 from seg.data.sample import example_bytes
-from seg.data.samples.random_chips import ChipConfig, RandomChips
+from seg.data.samples.chips import ChipConfig, RandomChips
 from seg.raster.chips import Reading
 from seg.raster.grid import read_grid
 from seg.terminal.progress import progress_bar
-from seg.terminal.text import text_table
+from seg.terminal.text import number, text_table
 
 SIZES = 256, 512
 """Sides of the chips in pixels."""
@@ -131,7 +131,7 @@ def _read_plainly(windows: list[tuple[int, ...]]) -> None:
 
 
 def _resident_mib() -> float:
-    """Resident memory of this process and its children. Shared memory is left out, since every process includes it."""
+    """Resident memory of this process and its children. Shared memory is left out; it would count once per process."""
     total = 0
     for pid in ("self", *(child.pid for child in multiprocessing.active_children())):
         status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")

@@ -11,14 +11,13 @@ import onnxruntime
 import torch
 
 from seg.benchmark.cost import NetworkCost, measure_cost
-from seg.benchmark.machine import Machine, describe_machine
 from seg.benchmark.modes import (
     choose_device,
     forward_passes,
     modes_on,
     synchronizer,
 )
-from seg.benchmark.reporting import check_results, number, use_threads, write_results
+from seg.benchmark.reporting import Machine, check_results, describe_machine, use_threads, write_results
 from seg.benchmark.settings import ModelSettings
 from seg.benchmark.subjects import choose_models
 from seg.benchmark.timing import Candidate, Stopwatch, interleaved_medians
@@ -29,7 +28,7 @@ from seg.models.onnx_export import INPUT, OUTPUT, export_onnx
 from seg.models.receptive_field import receptive_field_radius
 from seg.models.segmenter import Segmenter
 from seg.terminal.progress import progress_bar
-from seg.terminal.text import text_table
+from seg.terminal.text import number, text_table
 
 ONNX = "ONNX on CPU"
 

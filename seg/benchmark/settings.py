@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from seg.errors import ConfigError, require_threads
+from seg.imagery.settings import CompositeSettings
 from seg.inference.cluster.settings import cluster_of
 from seg.inference.settings import ComputeSettings, Library, Precision
 
@@ -198,66 +199,6 @@ class InferenceSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScreeningSettings:
-    """Options of `benchmark.py screening`.
-
-    Args:
-        root: The dataset of labelled tiles.
-        fold: Fold whose tiles make the mosaics; the screener is not trained with them.
-        folds: Number of folds.
-        calibration: Folds whose tiles determine the cut of the screener; the other folds train it.
-        side: Blocks of 1024 pixels along each side of a mosaic.
-        empty: Shares of the blocks that hold no cropland; one mosaic for each.
-        scattered: Put the blocks without cropland at random places instead of into the upper rows.
-        splits: Number of random splits of the tiles that the screener was not trained with.
-        model: Name of a model of the family, as `benchmark.py models` lists them.
-        config: Configuration of the screener's training.
-        options: Further options of this training, as [--a=1,--b=2].
-        memory: Memory limit in GiB for an automatic block size, or null, as in `PredictionSettings`.
-        repeats: Number of runs; the median is reported.
-        threads: Computing threads; 0 for all cores.
-        backend: Library, as in `ComputeSettings`.
-
-    Raises:
-        ConfigError: A value is out of range.
-    """
-
-    root: Path
-    fold: int = 0
-    folds: int = 5
-    calibration: tuple[int, ...] = (1, 2)
-    side: int = 5
-    empty: tuple[float, ...] = (0.6, 0.5)
-    scattered: bool = False
-    splits: int = 200
-    model: str = "dilated_small_8"
-    config: Path = Path("configs/screen.yaml")
-    options: tuple[str, ...] = ()
-    memory: float | None = None
-    repeats: int = 3
-    threads: int = 0
-    backend: Library = "auto"
-
-    def __post_init__(self) -> None:
-        """Check the ranges."""
-        if not self.empty or not all(0 <= share <= 1 for share in self.empty):
-            raise ConfigError(f"--empty is {list(self.empty)}; wanted shares from 0 to 1")
-        if self.fold in self.calibration or not self.calibration:
-            raise ConfigError(f"--calibration is {list(self.calibration)}; wanted folds other than --fold {self.fold}")
-        for name in ("side", "splits", "repeats"):
-            _check_at_least(name, getattr(self, name), 1)
-        self.compute()
-
-    def compute(self) -> ComputeSettings:
-        """Library and threads of the engine."""
-        return ComputeSettings(backend=self.backend, device="cpu", threads=self.threads)
-
-    def plain(self) -> dict[str, object]:
-        """The options as plain values."""
-        return {name: str(value) if isinstance(value, Path) else _plain(value) for name, value in vars(self).items()}
-
-
-@dataclass(frozen=True, kw_only=True)
 class PolygonBenchmarkSettings:
     """Options of `benchmark.py polygons`.
 
@@ -277,6 +218,36 @@ class PolygonBenchmarkSettings:
         """Check the ranges."""
         _check_at_least("side", self.side, 256)
         _check_at_least("repeats", self.repeats, 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompositeBenchmarkSettings:
+    """Options of `benchmark.py composite`.
+
+    Args:
+        side: Side of the synthetic dates in pixels; a Sentinel-2 tile has 10980. Six such dates and their composites
+            need about 10 GB of disk.
+        dates: Number of dates.
+        memory: Limit of the memory of the composite in GiB, as for `prepare.py composite`.
+        repeats: Number of runs; the median is reported.
+        folder: Folder for the temporary files; null for the folder of the system.
+
+    Raises:
+        ConfigError: A value is out of range.
+    """
+
+    side: int = 4096
+    dates: int = 6
+    memory: float = 1.5
+    repeats: int = 1
+    folder: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        _check_at_least("side", self.side, 256)
+        for name in ("dates", "repeats"):
+            _check_at_least(name, getattr(self, name), 1)
+        CompositeSettings(memory=self.memory)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -347,3 +318,36 @@ def _plain(value: object) -> object:
 def _check_at_least(option: str, value: int, least: int) -> None:
     if value < least:
         raise ConfigError(f"--{option.replace('_', '-')} is {value}; wanted {least} or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DistanceSettings:
+    """Options of `benchmark.py distance`.
+
+    Args:
+        model: The package, with a description of the features of its training images.
+        root: The dataset of the training. Windows of its held-out scenes are changed.
+        others: Further datasets with labels, which are measured without a change.
+        fold: Held-out fold.
+        folds: Number of folds.
+        windows: Number of sampled windows of 256 x 256 pixels in each dataset.
+        threads: Computing threads; 0 for the default of PyTorch.
+
+    Raises:
+        ConfigError: A value is out of range.
+    """
+
+    model: Path
+    root: Path
+    others: tuple[Path, ...] = ()
+    fold: int = 0
+    folds: int = 5
+    windows: int = 24
+    threads: int = 0
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if not 0 <= self.fold < self.folds:
+            raise ConfigError(f"--fold is {self.fold}; wanted 0 to {self.folds - 1}")
+        _check_at_least("windows", self.windows, 1)
+        require_threads(self.threads)

@@ -13,12 +13,12 @@ from statistics import median
 import lightning as L
 import torch
 
-from seg.benchmark.reporting import check_results, number, use_threads, write_results
+from seg.benchmark.reporting import check_results, use_threads, write_results
 from seg.benchmark.settings import TrainingSettings
 from seg.benchmark.subjects import write_scene
 from seg.data.datamodule import CroplandDataModule
 from seg.terminal.progress import progress_bar
-from seg.terminal.text import text_table
+from seg.terminal.text import number, text_table
 from seg.training.cli import run
 from seg.training.tasks.cropland import CroplandTask
 

@@ -76,8 +76,8 @@ def calibrate(parts: Counts, config: CalibrationConfig, threshold: float) -> Cal
     Args:
         parts: (P, 2, BINS) pixel counts for each part of the samples, each label and each bin of the logit.
         config: Settings of the calibration.
-        threshold: Threshold of the task, on uncalibrated probabilities. This threshold is used with "keep" and, if
-            either label is missing, with the other settings.
+        threshold: Threshold of the task, on uncalibrated probabilities. "keep" always uses this threshold. "f1" and
+            "area" use it only if either label is missing.
     """
     parts = parts[parts.any(axis=(1, 2))]
     counts: Counts = parts.sum(axis=0)

@@ -93,7 +93,7 @@ def reliability_curve(counts: Counts, values: Values, bins: int = 15, full: floa
 def expected_calibration_error(curve: ReliabilityCurve) -> float:
     """Mean of |predicted - observed| over the bins, weighted by their pixels, 0 to 1; 0 if there are no pixels.
 
-    The error is that of the probability of cropland, as in Naeini et al. (2015), Obtaining Well Calibrated
+    The predicted value is the probability of cropland, as in Naeini et al. (2015), Obtaining Well Calibrated
     Probabilities Using Bayesian Binning, https://doi.org/10.1609/aaai.v29i1.9602, and in torchmetrics. Guo et al.
     (2017), https://arxiv.org/abs/1706.04599, use the probability of the predicted class instead, so errors of the two
     classes can cancel out.

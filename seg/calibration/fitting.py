@@ -23,7 +23,7 @@ class Fit(NamedTuple):
 
     Attributes:
         scaling: Fitted temperature and bias.
-        reason: Reason why a requested temperature or bias is left out; empty if none is.
+        reason: Reason why a requested temperature or bias is left out; empty if nothing is left out.
     """
 
     scaling: Scaling

@@ -8,7 +8,8 @@ import numpy as np
 from seg.calibration.curves import Values
 
 SMALLEST_THRESHOLD, LARGEST_THRESHOLD = 2.0**-126, 1 - 2.0**-24
-"""Smallest normal float32, and largest float32 below 1. Maps compare probabilities as float32."""
+"""Bounds of a calibrated threshold: the smallest normal float32 and the largest float32 below 1. Maps compare float32
+probabilities with the threshold."""
 
 
 class Scaling(NamedTuple):

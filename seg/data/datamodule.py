@@ -45,16 +45,17 @@ from seg.data.loading.loader import (
 )
 from seg.data.loading.sharding import WHOLE, PaddingIgnored, Shard
 from seg.data.sample import Augment, Example, example_bytes
-from seg.data.samples.grid_chips import GridChips
+from seg.data.samples.chips import ChipConfig, GridChips, RandomChips
 from seg.data.samples.layers import Maps
-from seg.data.samples.random_chips import ChipConfig, RandomChips
 from seg.data.samples.scenes import SceneDataset
 from seg.data.samples.views import ViewConfig, WithViews, clean_changes, strong_changes, view_bytes
 from seg.errors import ConfigError, DatasetError
 from seg.raster.chips import Reading, band_dates
 from seg.raster.grid import Grid, alpha_bands, band_texts, data_bands, open_raster
 from seg.raster.label_mapping import PLAIN_LABELS, LabelMapping
+from seg.raster.scene_statistics import MatchedScenes
 from seg.raster.statistics import BandStatistics, band_statistics
+from seg.terminal.progress import with_progress
 from seg.terminal.text import counted
 
 
@@ -89,6 +90,8 @@ class CroplandDataModule(L.LightningDataModule):
     Attributes:
         maps: Probability maps of a teacher: a file, a folder, a pattern or a list, as for `unlabelled`; None for no
             maps. Set this attribute before `setup`.
+        by_scene: True if the model has the normalisation "scene". The values of each scene are then matched to the
+            statistics of the training images. Set this attribute before `setup`.
 
     Raises:
         ConfigError: A number is out of range, or an extra augmentation does not fit the bands.
@@ -136,6 +139,7 @@ class CroplandDataModule(L.LightningDataModule):
         self.chips, self.batch_pixels, self.pad_batches, self.loader = chips, batch_pixels, pad_batches, loader
         self.unlabelled, self.views = unlabelled, views
         self.maps: Path | None = None
+        self.by_scene = False
 
     @property
     def band_count(self) -> int:
@@ -247,8 +251,9 @@ class CroplandDataModule(L.LightningDataModule):
             for grid in self.grids:
                 require_loadable(grid, self.band_count)
         unlabelled = self._checked_unlabelled() if stage == "fit" and self.loads_views else []
-        require_one_scaling([*self.grids, *unlabelled], self.bands)
-        _ = self._labels, self.statistics, self.teacher_maps
+        if not self.by_scene:  # Otherwise, each scene may have its own units.
+            require_one_scaling([*self.grids, *unlabelled], self.bands)
+        _ = self._labels, self.statistics, self.teacher_maps, self.matching
         if stage == "fit":
             require_both_classes(self.root, [self._labels[scene] for scene in self.training_scenes])
         require_any_label(self.root, [self._labels[scene] for scene in self.held_out_scenes])
@@ -268,13 +273,16 @@ class CroplandDataModule(L.LightningDataModule):
         """Loader of training samples, in an order that depends only on seed and epoch."""
         augment = Augmentation(self.augmentation, self.statistics.std, self.statistics.mean, self._dates)
         grids, maps, reading = self._grids_of(self.training_scenes), self.teacher_maps, self._reading
+        matching = self.matching
         if self.chips.size:
-            chips = RandomChips(grids, self.chips, reading, augment, self.seed, maps=maps, mixing=self.mixing)
+            chips = RandomChips(
+                grids, self.chips, reading, augment, self.seed, maps=maps, mixing=self.mixing, matching=matching
+            )
             return self._loader(self._with_views(chips), [(self.chips.size, self.chips.size)] * len(chips), self.seed)
         length = max(len(grids), len(self.unlabelled_scenes)) if self.loads_views else len(grids)
         upright = bool(self.batch_pixels)
         scenes = SceneDataset(
-            self.training_scenes, reading, augment, self.seed, upright=upright, length=length, maps=maps
+            self.training_scenes, reading, augment, self.seed, upright, length=length, maps=maps, matching=matching
         )
         sizes = [(grid.height, grid.width) for grid in grids.values()]
         return self._loader(self._with_views(scenes), [sizes[i % len(sizes)] for i in range(length)], self.seed)
@@ -296,23 +304,23 @@ class CroplandDataModule(L.LightningDataModule):
         Args:
             augment: Random change of a sample; None for no change.
         """
-        grids = dict(zip(self.unlabelled_scenes, self.unlabelled_grids, strict=True))
+        grids, matching = dict(zip(self.unlabelled_scenes, self.unlabelled_grids, strict=True)), self.matching
         # Another seed, so that unlabelled samples share no random numbers with labelled samples.
         seed = int(np.random.SeedSequence([self.seed, 1]).generate_state(1)[0])
         reading, maps = self._reading, self.teacher_maps
         if self.chips.size is None:
             scenes, places = list(grids), list(grids.values())
-            return SceneDataset(scenes, reading, augment, seed, upright=True, maps=maps, grids=places)
+            return SceneDataset(scenes, reading, augment, seed, True, maps=maps, grids=places, matching=matching)
         chips = self.chips if self.chips.sampling == "weight" else replace(self.chips, sampling="uniform")
-        return RandomChips(grids, chips, reading, augment, seed, maps=maps)
+        return RandomChips(grids, chips, reading, augment, seed, maps=maps, matching=matching)
 
     def val_dataloader(self) -> WatchedLoader:
         """Loader of the held-out scenes, or of all their chips, in the order of the scenes' names."""
         grids = self._grids_of(self.held_out_scenes)
         if self.chips.size:
-            chips = GridChips(grids, self.chips.size, self._reading, self.chips.halo)
+            chips = GridChips(grids, self.chips.size, self._reading, self.chips.halo, matching=self.matching)
             return self._loader(chips, [(block.read.height, block.read.width) for _, block in chips.chips])
-        scenes = SceneDataset(self.held_out_scenes, self._reading)
+        scenes = SceneDataset(self.held_out_scenes, self._reading, matching=self.matching)
         return self._loader(scenes, [(grid.height, grid.width) for grid in grids.values()])
 
     def test_dataloader(self) -> WatchedLoader:
@@ -332,7 +340,7 @@ class CroplandDataModule(L.LightningDataModule):
             image_bands = int(image.count)
         sizes = [grid.pixel_size_m for grid in self.grids]
         known = [size for size in sizes if size is not None]
-        scales, offsets = require_one_scaling(self.grids, self.bands) or (None, None)
+        scales, offsets = (None if self.by_scene else require_one_scaling(self.grids, self.bands)) or (None, None)
         return {
             "band_names": names,
             "bands": [int(band) for band in self.bands],
@@ -348,6 +356,19 @@ class CroplandDataModule(L.LightningDataModule):
     def _shard(self) -> Shard:
         """Share of this process, if the trainer has several processes."""
         return Shard(self.trainer.global_rank, self.trainer.world_size) if self.trainer else WHOLE
+
+    @cached_property
+    def matching(self) -> MatchedScenes | None:
+        """Matching of each scene's values to the statistics of the training images; None if `by_scene` is False."""
+        if not self.by_scene:
+            return None
+        matching = MatchedScenes(self._reading, self.statistics.std)
+        matching.measure(with_progress(self._images, "statistics of the scenes"))
+        return matching
+
+    @property
+    def _images(self) -> list[Path]:
+        return [scene.image for scene in (*self.scenes, *(self.unlabelled_scenes if self.loads_views else ()))]
 
     @property
     def _reading(self) -> Reading:

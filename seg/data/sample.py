@@ -1,6 +1,6 @@
 """A training example as arrays and as tensors, and the key that identifies a sample."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NotRequired, TypedDict
 
@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from seg.labels import IGNORE
-from seg.raster.chips import BoolMask, ByteMask, DateMask, FloatImage, Reading
-from seg.raster.date_bands import UNDATED
+from seg.raster.chips import BoolMask, ByteMask, FloatImage, Reading
+from seg.raster.date_bands import DateMask, missing_bands
 
 Augment = Callable[["Sample", np.random.Generator], "Sample"]
 """Function that changes a sample at random; all random numbers come from the generator."""
@@ -70,8 +70,8 @@ class SampleKey:
     Attributes:
         epoch: Number of the epoch, from 0.
         index: Position in the dataset.
-        padding: True for a sample that is repeated so that all training processes get equally many batches. Such a
-            sample does not affect the training.
+        padding: True for a sample that is repeated so that all training processes get the same number of batches. Such
+            a sample does not affect the training.
     """
 
     epoch: int
@@ -108,19 +108,8 @@ def filled_image(sample: Sample, reading: Reading) -> FloatImage:
     return np.ascontiguousarray(image, dtype=np.float32)
 
 
-def missing_bands(missing: DateMask, dates: Sequence[int]) -> BoolMask:
-    """(C, H, W) True where the date of a band is missing.
-
-    Args:
-        missing: (H, W) bits of the dates without data.
-        dates: Date of each band, as by `seg.raster.date_bands.dates_of`.
-    """
-    numbers = np.asarray(dates)[:, None, None]
-    return np.asarray((numbers != UNDATED) & (missing[None] >> np.maximum(numbers, 0) & 1).astype(bool))
-
-
 def joined_missing(inside: BoolMask, one: DateMask | None, other: DateMask | None) -> DateMask | None:
-    """Bits of missing dates of two samples: of the first inside a (H, W) region, of the second outside."""
+    """Bits of missing dates: those of the first sample inside a (H, W) region, those of the second sample outside."""
     if one is None and other is None:
         return None
     nothing = np.uint16(0)

@@ -15,8 +15,7 @@ from seg.data.dataset.fingerprint import images_fingerprint
 from seg.data.dataset.statistics import Sampling, ValidPixels
 from seg.data.dataset.unlabelled import UnlabelledScene, check_unlabelled, read_unlabelled
 from seg.data.loading.loader import LoaderConfig, WatchedLoader
-from seg.data.samples.grid_chips import GridChips
-from seg.data.samples.random_chips import ChipConfig, RandomChips
+from seg.data.samples.chips import ChipConfig, GridChips, RandomChips
 from seg.data.samples.scenes import SceneDataset
 from seg.data.samples.views import ViewConfig
 from seg.errors import ConfigError
@@ -82,6 +81,7 @@ class UnlabelledDataModule(CroplandDataModule):
         self.augmentation, self.mixing, self.seed, self.workers = augmentation, MixingConfig(), seed, workers
         self.chips, self.batch_pixels, self.pad_batches, self.loader = chips, batch_pixels, False, loader
         self.scenes, self.unlabelled, self.views, self.maps = [], None, ViewConfig(), None
+        self.by_scene = False
         self._nodata_found = False
 
     @property
@@ -103,6 +103,10 @@ class UnlabelledDataModule(CroplandDataModule):
         return statistics
 
     @property
+    def _images(self) -> list[Path]:
+        return [scene.image for scene in self.places]
+
+    @property
     def median_side(self) -> float:
         """Side of the chips in pixels; for whole scenes, the median of sqrt(height * width) over training scenes."""
         if self.chips.size:
@@ -114,7 +118,7 @@ class UnlabelledDataModule(CroplandDataModule):
         return images_fingerprint([scene.image for scene in self.places])
 
     def state_dict(self) -> dict[str, object]:
-        """Description of the images for the checkpoint, as of the base class, but without the meaning of labels."""
+        """Description of the images for the checkpoint, as in the base class, but without the meaning of labels."""
         return {name: value for name, value in super().state_dict().items() if name != "labels"}
 
     def setup(self, stage: str) -> None:
@@ -127,26 +131,28 @@ class UnlabelledDataModule(CroplandDataModule):
         if not self.chips.size:
             for grid in self.grids:
                 require_loadable(grid, self.band_count)
-        require_one_scaling(self.grids, self.bands)
-        _ = self.statistics
+        if not self.by_scene:
+            require_one_scaling(self.grids, self.bands)
+        _ = self.statistics, self.matching
 
     def train_dataloader(self) -> WatchedLoader:
         """Loader of training samples, in an order that depends only on seed and epoch."""
         augment = Augmentation(self.augmentation, self.statistics.std, self.statistics.mean, self._dates)
         grids, side = self._split(held_out=False), self.chips.size
         if side:
-            chips = RandomChips(grids, self.chips, self._reading, augment, self.seed)
+            chips = RandomChips(grids, self.chips, self._reading, augment, self.seed, matching=self.matching)
             return self._loader(chips, [(side, side)] * len(chips), self.seed)
-        scenes = SceneDataset(list(grids), self._reading, augment, self.seed, upright=bool(self.batch_pixels))
+        upright = bool(self.batch_pixels)
+        scenes = SceneDataset(list(grids), self._reading, augment, self.seed, upright=upright, matching=self.matching)
         return self._loader(scenes, [(grid.height, grid.width) for grid in grids.values()], self.seed)
 
     def val_dataloader(self) -> WatchedLoader:
         """Loader of the held-out scenes, or of all their chips, in the order of the scenes' names."""
         grids = self._split(held_out=True)
         if self.chips.size:
-            chips = GridChips(grids, self.chips.size, self._reading, self.chips.halo)
+            chips = GridChips(grids, self.chips.size, self._reading, self.chips.halo, matching=self.matching)
             return self._loader(chips, [(block.read.height, block.read.width) for _, block in chips.chips])
-        scenes = SceneDataset(list(grids), self._reading)
+        scenes = SceneDataset(list(grids), self._reading, matching=self.matching)
         return self._loader(scenes, [(grid.height, grid.width) for grid in grids.values()])
 
     def _split(self, held_out: bool) -> dict[UnlabelledScene, Grid]:

@@ -8,7 +8,7 @@ from seg.raster.chips import Polygons
 from seg.raster.ground.outlines import Floats, metres_per_unit
 
 LARGEST_M = 5_000.0
-"""Wider or higher polygons are measured edge by edge; the scale varies too much within them for an error of 1e-6."""
+"""Wider or higher polygons are measured edge by edge. The scale varies within them too much for an error below 1e-6."""
 
 DIFFERENCE_M = 1_000.0
 """Step of the finite differences, whose relative error is (step / Earth's radius) squared."""
@@ -18,7 +18,8 @@ class AreaMeasure:
     """Measure polygons of one CRS on its ellipsoid; may be used in several threads.
 
     The area in the plane is divided by the areal scale of the projection at the centroid. The scale varies by about
-    (size / radius of the Earth) squared within a polygon, so the relative error is below 1e-6 up to LARGEST_M.
+    (size / radius of the Earth) squared within a polygon. For polygons up to LARGEST_M wide and high, the relative
+    error is therefore below 1e-6.
 
     Args:
         crs: A projected or geographic CRS.

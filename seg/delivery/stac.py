@@ -10,13 +10,13 @@ from pyproj import CRS, Transformer
 from rasterio.io import DatasetReader
 
 from seg import __version__
-from seg.delivery.dates import utc_text
 from seg.errors import RasterError
 from seg.files import SOFTWARE, write_json
 from seg.labels import CROPLAND, LABEL_COLOURS, LABEL_NAMES, OTHER
 from seg.package.description import ONNX, WEIGHTS, ModelPackage
 from seg.raster.grid import open_raster
 from seg.raster.sources import require_replaceable
+from seg.terminal.text import utc_text
 
 Json = dict[str, object]
 
@@ -177,8 +177,9 @@ def write_package_item(folder: Path, package: ModelPackage, made: datetime) -> P
 def package_item(folder: Path, package: ModelPackage, made: datetime) -> Json:
     """Item of a model package. It has no geometry, since a package does not know where its training scenes lie.
 
-    The network takes stored values and normalises them itself, so the item states no scaling of its input. Its output
-    is logits; the item gives the formula of the probability.
+    The network takes stored values and normalises them itself, so the item states no scaling of its input; if the model
+    normalises each scene, the item gives the formula that matches a scene to the training images. The output of the
+    network is logits; the item gives the formula of the probability.
 
     Args:
         folder: Folder of the package.
@@ -232,6 +233,7 @@ def model_properties(name: str, package: ModelPackage) -> Json:
                     "data_type": "float32",
                 },
             }
+            | _preparation(package)
         ],
         "mlm:output": [
             {
@@ -250,6 +252,17 @@ def model_properties(name: str, package: ModelPackage) -> Json:
             }
         ],
     }
+
+
+def _preparation(package: ModelPackage) -> Json:
+    """Change of the values before the network, for a model that normalises each scene."""
+    if not package.normalises_scenes:
+        return {}
+    formula = (
+        f"for each band, (value - scene mean) / scene deviation * deviation + mean, with the deviations "
+        f"{list(package.std)} and the means {list(package.mean)}"
+    )
+    return {"pre_processing_function": {"format": "text", "expression": formula}}
 
 
 def _file(href: str, kind: str, title: str) -> Json:

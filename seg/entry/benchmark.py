@@ -5,13 +5,14 @@ from pathlib import Path
 
 from seg.benchmark.settings import (
     ClusterBenchmarkSettings,
+    CompositeBenchmarkSettings,
     ConvolutionSettings,
+    DistanceSettings,
     InferenceSettings,
     LabelsSettings,
     LoadingSettings,
     ModelSettings,
     PolygonBenchmarkSettings,
-    ScreeningSettings,
     TrainingSettings,
 )
 from seg.raster.gdal_options import gdal_options
@@ -78,32 +79,32 @@ def inference(*, settings: InferenceSettings, output: Path | None = None) -> Non
     benchmark_inference(settings, output)
 
 
-def screening(*, settings: ScreeningSettings, output: Path | None = None) -> None:
-    """Train a screener, and map mosaics with and without screening: time, cropland lost, and risk over random splits.
-
-    Args:
-        settings: Options of the benchmark.
-        output: JSON file for the figures; null for text only.
-    """
-    from seg.benchmark.screening.compare import benchmark_screening
-
-    benchmark_screening(settings, output)
-
-
 def polygons(*, settings: PolygonBenchmarkSettings, output: Path | None = None) -> None:
-    """Compare two ways of writing parcels, block by block and from the whole map in memory: time and memory.
+    """Compare time and memory of two ways of tracing parcels: block by block, and from the whole map in memory.
 
     Args:
         settings: Options of the benchmark.
         output: JSON file for the figures; null for text only.
     """
-    from seg.benchmark.polygons.compare import benchmark_polygons
+    from seg.benchmark.polygons import benchmark_polygons
 
     benchmark_polygons(settings, output)
 
 
+def composite(*, settings: CompositeBenchmarkSettings, output: Path | None = None) -> None:
+    """Compare a median composite of synthetic dates with plain reading and writing: time and memory.
+
+    Args:
+        settings: Options of the benchmark.
+        output: JSON file for the figures; null for text only.
+    """
+    from seg.benchmark.composite import benchmark_composite
+
+    benchmark_composite(settings, output)
+
+
 def labels(*, settings: LabelsSettings, output: Path) -> None:
-    """Compare training on labels only with training on labels and unlabelled scenes, for shares of labelled scenes.
+    """Compare training on labels alone with training on labels and unlabelled scenes, at several shares of labels.
 
     To continue an interrupted benchmark, repeat the command. A later call can add shares and seeds.
 
@@ -128,6 +129,18 @@ def cluster(*, settings: ClusterBenchmarkSettings, output: Path | None = None) -
     benchmark_cluster(settings, output)
 
 
+def distance(*, settings: DistanceSettings, output: Path | None = None) -> None:
+    """Compare the distance of changed images from the training images with the loss of IoU that the changes cause.
+
+    Args:
+        settings: Options of the benchmark.
+        output: JSON file for the figures; null for text only.
+    """
+    from seg.benchmark.distance import benchmark_distance
+
+    benchmark_distance(settings, output)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status.
 
@@ -141,10 +154,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "loading": loading,
             "training": training,
             "inference": inference,
-            "screening": screening,
             "polygons": polygons,
+            "composite": composite,
             "labels": labels,
             "cluster": cluster,
+            "distance": distance,
         },
         arguments,
         "Measure time, memory and operations of the parts of the pipeline.",

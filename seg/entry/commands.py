@@ -18,7 +18,7 @@ from seg.places.settings import AdaptationSettings, PlaceSettings
 from seg.raster.gdal_options import gdal_options
 from seg.terminal.command_line import guarded, run_command
 from seg.terminal.progress import progress_bar
-from seg.terminal.text import counted
+from seg.terminal.text import counted, observed_between
 
 if TYPE_CHECKING:
     from seg.raster.folder import Inputs
@@ -35,14 +35,13 @@ def export(
     stac: bool = False,
     weights: Literal["auto", "averaged", "raw"] = "auto",
     data: Path | None = None,
-    screener: Path | None = None,
 ) -> None:
     """Turn a checkpoint, or an ONNX network of another program, into a model package for inference.
 
     Args:
         output: Folder of the package; it and its parents are created. With --checkpoint or --onnx-from, an
-            older package in it is replaced. If neither is given, the folder must hold a package, and --onnx, --qgis,
-            --stac and --screener add files to it.
+            older package in it is replaced. If neither is given, the folder must hold a package, and --onnx, --qgis and
+            --stac add files to it.
         foreign: The network of another program.
         checkpoint: A checkpoint written by training.
         threshold: Calibrated probability, 0 to 1, above which a pixel is cropland. f1: the threshold with the highest
@@ -58,13 +57,10 @@ def export(
         data: Dataset of the training. The package gets a description of the features of the training images, so that
             predict can tell how unlike these images a scene is. By default, the dataset in the configuration of the
             run, if this dataset still exists.
-        screener: A checkpoint of the task screen. The package gets its screener, with which predict leaves out parts
-            of a scene that hold no cropland.
     """
     from seg.delivery.stac import ITEM, write_package_item
     from seg.package.qgis import add_qgis
     from seg.package.read import read_package
-    from seg.package.screener import add_trained_screener
     from seg.package.write import add_onnx
 
     _require_source(checkpoint, foreign, weights != "auto" or data is not None, threshold)
@@ -72,12 +68,10 @@ def export(
         _export_checkpoint(checkpoint, output, threshold, weights, data)
     elif foreign.onnx_from is not None:
         _export_foreign(foreign, output, threshold)
-    elif not (onnx or qgis or stac or screener):
+    elif not (onnx or qgis or stac):
         raise ConfigError(
             "no network was named; add --checkpoint=FILE, or --onnx-from=FILE for a network of another program"
         )
-    if screener is not None:
-        print(f"{output}: screener added; {add_trained_screener(output, screener)}")
     if onnx:
         print(f"{add_onnx(output)}: the network as ONNX, compared with PyTorch")
     if qgis:
@@ -198,7 +192,6 @@ def predict(
         stac: Also write a STAC item beside each map, such as map.json beside map.tif; needs --observed.
         observed: Date of the imagery, such as 2025-06-12, or an interval such as 2025-05-01/2025-06-30.
     """
-    from seg.delivery.dates import observed_between
     from seg.imagery.inputs import Wanted, scenes_of
     from seg.inference.inputs import jobs_of
     from seg.package.read import read_package
@@ -207,14 +200,14 @@ def predict(
     when = None if observed is None else observed_between(observed, "observed")
     models, named = ([names] if isinstance(names, Path) else names for names in (model, input))
     inputs = scenes_of(named, output, Wanted(read_package(models[0]).band_names, masking))
-    since = time.time() - 1  # Clocks of file systems may be late by a part of a second.
+    since = time.time() - 1  # The times of new files may lie a part of a second before this clock.
     try:
         _predict(models, inputs, output, (settings, compute), cluster)
         since = 0.0
     finally:
         if qgis or stac:
             # An interrupted or partly failed batch gets styles and items for the maps that it finished.
-            maps = [job.output for job in jobs_of(inputs, output, settings.uncertainty, settings.screen)]
+            maps = [job.output for job in jobs_of(inputs, output, settings.uncertainty)]
             finished = [path for path in maps if path.is_file() and path.stat().st_mtime >= since]
             _accompany(finished, models, qgis, when if stac else None)
 
@@ -279,7 +272,6 @@ def polygons(
         fiboa: Write GeoParquet with the columns and metadata of fiboa 0.3.0; areas are then in square metres.
         observed: Date of the imagery for fiboa, such as 2025-06-12; of an interval, the last moment counts.
     """
-    from seg.delivery.dates import observed_between
     from seg.delivery.fiboa import write_fiboa
     from seg.delivery.qgis import add_parcel_style
     from seg.parcels.write_parcels import write_parcels

@@ -20,8 +20,8 @@ def deliver(*, template: Path, parcels: Path, output: Path, zones: Path | None =
             the template uses no zones.
         threads: Number of threads that cut and measure parcels.
     """
-    from seg.delivery.template.reading import read_template
-    from seg.delivery.writing.deliver import deliver as prepare
+    from seg.delivery.deliver import deliver as prepare
+    from seg.delivery.template_reading import read_template
     from seg.errors import require_threads
     from seg.terminal.progress import progress_bar
 
@@ -46,7 +46,7 @@ def check(*, template: Path, delivery: Path, zones: Path | None = None, report: 
     """
     from seg.delivery.checking.check import check as compare
     from seg.delivery.checking.faults import report_text, write_report
-    from seg.delivery.template.reading import read_template
+    from seg.delivery.template_reading import read_template
     from seg.errors import IncompleteError
     from seg.files import require_output_file
     from seg.terminal.progress import progress_bar

@@ -22,9 +22,8 @@ from seg.inference.compute.backends import Backend, Probability
 from seg.inference.compute.choose_backend import open_backend
 from seg.inference.compute.member import Member
 from seg.inference.compute.predictor import Predictor
-from seg.inference.features.layers import layers_of, require_layers
+from seg.inference.feature_layers import layers_of, require_layers
 from seg.inference.scene import SceneMaps, predict_scene
-from seg.inference.screening.applying import chosen_screener
 from seg.inference.settings import ComputeSettings, PredictionSettings
 from seg.labels import CROPLAND, IGNORE, OTHER
 from seg.package.features import read_features
@@ -33,6 +32,7 @@ from seg.raster.chips import BoolMask, ByteMask, FloatImage, Reading, read_chip,
 from seg.raster.classes import read_classes
 from seg.raster.gdal_options import gdal_options
 from seg.raster.grid import band_texts, data_bands, open_raster
+from seg.raster.statistics import scene_band_statistics
 from seg.raster.voids import is_missing
 from seg.terminal.command_line import with_nearest_key
 
@@ -59,7 +59,6 @@ class MapSettings(TypedDict, total=False):
     area_crs: str | None
     on_unreadable: Literal["stop", "nodata"]
     interior: bool
-    screen: bool
     restart: bool
 
 
@@ -109,7 +108,8 @@ class Model:
     def probability(self, image: npt.ArrayLike, *, tta: TestTimeAugmentation = PLAIN) -> Probability:
         """Compute the cropland probability of each pixel of an array.
 
-        The array is computed as a whole. To compute a whole scene, use `map`, which needs less memory.
+        The array is computed as a whole. To compute a whole scene, use `map`, which needs less memory. If the model
+        normalises each scene by its own statistics, the array counts as the scene, so it should not be a small part.
 
         Args:
             image: (C, H, W) numbers in the units of the scene's file; the bands are in the order of `bands`. A pixel
@@ -123,7 +123,11 @@ class Model:
             ConfigError: The array has another number of bands or dimensions, or holds no real numbers.
         """
         pixels, valid = self._filled(image)
-        estimate = self._predictor(PredictionSettings(tta=tta)).probability(pixels)
+        predictor = self._predictor(PredictionSettings(tta=tta))
+        if self.package.normalises_scenes:
+            predictor = predictor.of_scene(scene_band_statistics([pixels[:, valid]], len(pixels)))
+            pixels[:, ~valid] = np.nan
+        estimate = predictor.probability(pixels)
         return np.where(valid, estimate, np.float32(np.nan))
 
     def map(self, scene: Path | str, output: Path | str, **settings: Unpack[MapSettings]) -> SceneMaps:
@@ -157,8 +161,7 @@ class Model:
         member = Member(
             self._backend(settings.interior), self.package, features=read_features(self.folder, self.package)
         )
-        screener = chosen_screener([self.folder], [self.package]) if settings.screen else None
-        predictor = Predictor([member], settings.tta, settings.uncertainty, screener)
+        predictor = Predictor([member], settings.tta, settings.uncertainty)
         require_layers(predictor, layers_of(settings))
         return predictor
 

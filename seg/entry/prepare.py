@@ -5,10 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from seg.data.sources.import_settings import ImportSettings, SourceName
-from seg.data.splitting.rule import SplitRule
-from seg.imagery.composites.settings import CompositeSettings
-from seg.imagery.settings import MaskSettings, SceneSettings
+from seg.data.settings import ImportSettings, SourceName, SplitRule
+from seg.imagery.settings import CompositeSettings, MaskSettings, SceneSettings
 from seg.places.settings import PlaceSettings, SuggestionSettings
 from seg.raster.gdal_options import gdal_options
 from seg.raster.label_mapping import PLAIN_LABELS, LabelMapping
@@ -43,7 +41,7 @@ def import_public_dataset(*, source: SourceName, input: Path, output: Path, sett
         output: Folder for the result; its parent must exist. An older import of the same dataset is replaced.
         settings: Options of the import.
     """
-    from seg.data.sources.public import import_public
+    from seg.data.sources.importing import import_public
     from seg.data.splitting.folds import fold_table
 
     imported = import_public(source, input, output, settings)
@@ -116,7 +114,8 @@ def burn(*, image: Path, labels: Path, output: Path, settings: BurnSettings) -> 
 
     source = open_labels(labels, settings)
     if source.unused:
-        print(f"note: {labels}: column '{settings.column}' has no {', '.join(source.unused)}", file=sys.stderr)
+        values = " or ".join(source.unused)
+        print(f"note: {labels}: no value of column '{settings.column}' is {values}", file=sys.stderr)
     for mask in burn_masks(image, source, output, settings):
         print(mask)
         if mask.note:
@@ -152,7 +151,7 @@ def image(*, input: list[Path] | Path, output: Path, settings: SceneSettings, ma
 def stack(*, input: Path, output: Path, bands: list[str] | None = None) -> None:
     """Stack single-band rasters into one image: a small VRT file that refers to the rasters and copies no pixels.
 
-    Like `image` for a folder of rasters.
+    The same as `image` for a folder of rasters with one band each.
 
     Args:
         input: Folder with one raster per band, all in one CRS and with the same data type.
@@ -189,8 +188,8 @@ def composite(*, input: list[Path] | Path, output: Path, settings: CompositeSett
     from seg.imagery.several import scenes_of
     from seg.terminal.progress import progress_bar
 
-    scenes = scenes_of([input] if isinstance(input, Path) else input, output, settings.bands, masking)
-    with progress_bar(output.name) as bar:
+    inputs = [input] if isinstance(input, Path) else input
+    with scenes_of(inputs, output, settings.bands, masking) as scenes, progress_bar(output.name) as bar:
         made = write_composite(scenes, output, settings, lambda done, total: bar.move(done, total))
     grid = made.plan.grid
     print(f"{output}: {grid.width}x{grid.height} pixels from {counted(len(scenes), 'input')}")

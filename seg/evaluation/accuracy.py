@@ -153,7 +153,7 @@ def _nothing_compared(scene: SceneAccuracy, settings: EvaluationSettings) -> Ras
     numbers = sorted(_labelled_folds(pair, settings))
     if not numbers:
         return RasterError(
-            f"{within.path}: no pixel of any fold has a label in {reference}; give the scene's own folds"
+            f"{within.path}: no pixel of any fold has a label in {reference}; give the fold raster of this scene"
         )
     named = listed([f"{number:g}" for number in numbers], most=10)
     return RasterError(

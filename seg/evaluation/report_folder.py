@@ -16,8 +16,8 @@ def report_folder(folder: Path, names: Sequence[str]) -> Iterator[Path]:
     stay.
 
     Args:
-        folder: Folder of the report; made if its parent exists. If an error occurs, a newly made folder is removed
-            again. After a WriteError, for example on a full disk, the new folder stays.
+        folder: Folder of the report; made if its parent exists. After an error, a newly made folder is removed again,
+            except after a WriteError, for example on a full disk.
         names: Names of all files that a report may have.
 
     Raises:

@@ -133,7 +133,7 @@ def _file_name(name: str) -> str:
 
 
 def _make(open_it: Callable[[], Product], scene: Path, wanted: Wanted) -> None:
-    """Write the scene of a product. An equal older file stays untouched, so that an interrupted map continues."""
+    """Write the scene of a product, but not over an equal older file: a new file would restart an interrupted map."""
     product = open_it()
     make_output_folder(scene.parent)
     require_own_raster(scene)

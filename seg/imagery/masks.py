@@ -1,7 +1,8 @@
 """Masks of scenes, such as clouds: from the quality band of a product or from another raster."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -13,8 +14,9 @@ from rasterio.windows import Window
 
 from seg.errors import RasterError
 from seg.files import put_in_place, sha256, work_folder
+from seg.imagery.cloud_polygons import CloudPolygons
 from seg.imagery.grids import EQUAL_SIZE, Place, band_grid, place_on
-from seg.imagery.product import Product, SourceBand, require_present
+from seg.imagery.product import MaskKind, Product, SourceBand, require_present
 from seg.imagery.settings import MaskSettings
 from seg.raster.chips import BoolMask, ByteMask, unreadable
 from seg.raster.grid import Grid, open_raster
@@ -38,16 +40,30 @@ class MaskSource:
 
     Attributes:
         band: The band with the values.
-        kind: "classes" if each value is a class, "bits" if each bit is a flag.
-        hidden: Masked classes or bits. With bits, a pixel is masked if at least one of them is set.
+        kind: Form of the values, as in `QualityBand`.
+        hidden: Masked classes, bits or layers. With bits and layers, a pixel is masked if at least one of them is set.
+        read: Function that returns the bytes of a file of polygons; None for rasters.
     """
 
     band: SourceBand
-    kind: str
+    kind: MaskKind
     hidden: tuple[int, ...]
+    read: Callable[[], bytes] | None = None
+
+    @property
+    def bands(self) -> list[int]:
+        """Bands of the file to read."""
+        return list(self.hidden) if self.kind == "layers" else [self.band.index]
 
     def hides(self, values: npt.NDArray[np.generic]) -> BoolMask:
-        """True where a value is a masked class or has a masked bit."""
+        """True where a value is a masked class or has a masked bit.
+
+        Args:
+            values: (C, H, W) values of `bands`; the result is (H, W).
+        """
+        if self.kind == "layers":
+            return np.asarray((values != 0).any(axis=0))
+        values = values[0]
         if self.kind == "classes":
             return np.isin(values, self.hidden)
         flags = sum(1 << bit for bit in self.hidden)
@@ -62,7 +78,7 @@ def mask_source(product: Product, settings: MaskSettings) -> MaskSource:
         settings: Settings with `mask` "auto" or the path of a raster.
 
     Raises:
-        RasterError: The product has no quality band, or lacks its file; or a bit is out of range.
+        RasterError: The product has no quality band, or lacks its file; or a chosen class, bit or layer is unknown.
     """
     values = settings.mask_values
     if settings.is_file:
@@ -70,8 +86,8 @@ def mask_source(product: Product, settings: MaskSettings) -> MaskSource:
     quality = product.quality
     if quality is None:
         raise RasterError(
-            f"{product.path}: has no quality band (SCL, QA_PIXEL), which --mask=auto needs; name a mask with "
-            "--mask=FILE --mask-values=[...], or leave --mask out"
+            f"{product.path}: has no quality band (SCL, MSK_CLASSI, MSK_CLOUDS, QA_PIXEL), which --mask=auto needs; "
+            "name a mask with --mask=FILE --mask-values=[...], or leave --mask out"
         )
     require_present(product, quality.band)
     hidden = quality.hidden if values is None else tuple(values)
@@ -80,14 +96,17 @@ def mask_source(product: Product, settings: MaskSettings) -> MaskSource:
             f"{quality.band.file}: each bit is a flag, but --mask-values is {list(hidden)}; wanted numbers of bits, "
             f"0 to {BITS - 1}"
         )
-    return MaskSource(quality.band, quality.kind, hidden)
+    if quality.meanings and not quality.meanings.keys() >= set(hidden):
+        known = ", ".join(f"{number} {meaning}" for number, meaning in quality.meanings.items())
+        raise RasterError(f"{quality.band.file}: --mask-values is {list(hidden)}; wanted some of {known}")
+    return MaskSource(quality.band, quality.kind, hidden, quality.read)
 
 
 def write_mask(source: MaskSource, scene: Grid, path: Path, dilate: int) -> float:
     """Write the mask of a scene, strip by strip, and return the share of pixels that it hides.
 
-    Each pixel of the scene takes the value of the nearest pixel of the source. An equal older file stays untouched, so
-    that an interrupted map of the scene continues.
+    Each pixel of the scene takes the value of the nearest pixel of the source. An equal older file is not replaced,
+    since a new file would make an interrupted map of the scene start again.
 
     Args:
         source: Raster with the values.
@@ -99,10 +118,12 @@ def write_mask(source: MaskSource, scene: Grid, path: Path, dilate: int) -> floa
         RasterError: The source cannot be read, or lies on another grid.
         WriteError: The file cannot be written.
     """
-    grid = band_grid(source.band)
-    place = _require_fitting(grid, scene)
     hidden = 0
-    with open_raster(source.band.file) as dataset, work_folder(path) as folder:
+    with ExitStack() as opened:
+        folder = opened.enter_context(work_folder(path))
+        source = _as_raster(source, scene, folder / "polygons.tif")
+        place = _require_fitting(band_grid(replace(source.band, index=max(source.bands))), scene)
+        dataset = opened.enter_context(open_raster(source.band.file))
         unfinished = folder / path.name
         profile = byte_profile(scene, 0) | {"nodata": None, "blockxsize": 256, "blockysize": 256}
         with rasterio.open(unfinished, "w", **profile) as written:
@@ -112,6 +133,14 @@ def write_mask(source: MaskSource, scene: Grid, path: Path, dilate: int) -> floa
         if not (path.is_file() and sha256(path) == sha256(unfinished)):
             put_in_place(unfinished, path)
     return hidden / (scene.height * scene.width)
+
+
+def _as_raster(source: MaskSource, scene: Grid, path: Path) -> MaskSource:
+    """The source itself or, if it is a file of polygons, a raster of the masked polygons on the grid of the scene."""
+    if source.read is None:
+        return source
+    CloudPolygons(source.band.file, source.read).burn(scene, path, source.hidden)
+    return MaskSource(SourceBand(source.band.name, path), "classes", (1,))
 
 
 def _strips(
@@ -126,7 +155,7 @@ def _strips(
         rows = _nearest(np.arange(first, last), place.top, place.step, dataset.height)
         window = Window(0, rows[0], dataset.width, rows[-1] - rows[0] + 1)
         try:
-            values = dataset.read(source.band.index, window=window)
+            values = dataset.read(source.bands, window=window)
         except rasterio.errors.RasterioError as error:
             raise unreadable(dataset, window, error) from error
         hidden = source.hides(values)[rows - rows[0]][:, columns]

@@ -1,7 +1,7 @@
 """A provider's product: its bands with scale and offset, its date and its quality band."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -11,6 +11,9 @@ from seg.raster.writing.geotiff import Georeference
 
 Quantity = Literal["reflectance", "temperature", "stored"]
 """Measured quantity of a band: reflectance from 0 to 1, temperature in kelvin, or stored values of unknown unit."""
+
+MaskKind = Literal["classes", "bits", "layers", "polygons"]
+"""Form of a quality band."""
 
 
 @dataclass(frozen=True)
@@ -68,15 +71,20 @@ class QualityBand:
     """A band of a product that tells which pixels show clouds.
 
     Attributes:
-        band: The band.
+        band: The band; with "layers" and "polygons", only its file counts.
         kind: "classes" if each value is a class, as in Sentinel-2's scene classification; "bits" if each bit is a flag,
-            as in Landsat's QA_PIXEL.
-        hidden: Classes or bits that are masked by default.
+            as in Landsat's QA_PIXEL; "layers" if each band of the file is a flag, as in Sentinel-2's MSK_CLASSI;
+            "polygons" if the file holds polygons of several classes, as Sentinel-2's MSK_CLOUDS does.
+        hidden: Classes, bits or layers that are masked by default; layers count from 1.
+        meanings: Meaning of each class or layer, for the check of the user's choice; empty for any number.
+        read: Function that returns the bytes of a file of polygons; None for rasters.
     """
 
     band: SourceBand
-    kind: Literal["classes", "bits"]
+    kind: MaskKind
     hidden: tuple[int, ...]
+    meanings: Mapping[int, str] = field(default_factory=dict)
+    read: Callable[[], bytes] | None = None
 
 
 @dataclass(frozen=True)

@@ -2,17 +2,20 @@
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from xml.etree import ElementTree as Xml
 
+import numpy as np
 from rasterio import Affine
+from rasterio.errors import RasterioError
+from rasterio.io import DatasetReader
+from rasterio.windows import Window
 
 from seg import __version__
 from seg.errors import RasterError
 from seg.files import SOFTWARE, complete_or_absent, remove_unfinished, require_output_file, work_folder
-from seg.imagery.cog import copy_to_cog
 from seg.imagery.grids import Place, band_grid, common_grid, place_on
 from seg.imagery.masks import MASK, MaskSource, mask_source, write_mask
 from seg.imagery.network_mask import BANDS as NETWORK_BANDS
@@ -20,10 +23,13 @@ from seg.imagery.network_mask import FINEST_M, HIDDEN, classify_clouds
 from seg.imagery.product import Product, SourceBand, choose_bands
 from seg.imagery.settings import BY_NETWORK, NO_MASK, MaskSettings, SceneSettings
 from seg.imagery.storage import Storage, require_one_type, storage_of
+from seg.raster.chips import unreadable
 from seg.raster.folder import GEOTIFF_SUFFIXES
-from seg.raster.grid import Grid, open_raster, require_same_grid
+from seg.raster.grid import Grid, band_texts, open_raster, read_grid, require_same_grid
 from seg.raster.remote import gdal_name, is_remote, is_virtual
 from seg.raster.sources import require_apart
+from seg.raster.writing.cog import TILE
+from seg.raster.writing.scene_cog import SceneLayout, ScenePart, write_scene_cog
 from seg.raster.writing.vrt import GDAL_TYPES, add_band
 
 VRT = ".vrt"
@@ -31,6 +37,9 @@ VRT = ".vrt"
 BANDS = ".bands"
 """Suffix of small VRT files beside a scene; each declares the nodata value of a band that is resampled. Commands that
 search a folder for scenes ignore this suffix."""
+
+_COPIED_AT_ONCE = 4 * TILE
+"""Side in pixels of the windows that are copied to a COG."""
 
 
 @dataclass(frozen=True)
@@ -92,8 +101,38 @@ def write_scene(
         return _write_vrt(product, bands, output, settings, masking)
     with work_folder(output.with_suffix(VRT)) as folder:
         scene = _write_vrt(product, bands, folder / f"scene{VRT}", settings, masking)
-        copy_to_cog(scene.grid.path, output)
+        _copy_to_cog(scene.grid.path, output)
     return replace(scene, grid=replace(scene.grid, path=output))
+
+
+def _copy_to_cog(scene: Path, output: Path) -> None:
+    """Copy a scene to a COG with its band names, scales and tags; it holds nodata where the scene is masked."""
+    grid = read_grid(scene)
+    with open_raster(scene) as dataset:
+        layout = SceneLayout(
+            grid.dtype,
+            grid.band_names or ("",) * grid.bands,
+            grid.nodata,
+            grid.scaling,
+            band_texts(dataset, "units"),
+            dataset.tags(),
+        )
+        write_scene_cog(output, grid, layout, _windows(dataset))
+
+
+def _windows(dataset: DatasetReader) -> Iterator[ScenePart]:
+    """Windows with their pixels and validity; pixels that the mask hides hold the nodata value."""
+    for top in range(0, dataset.height, _COPIED_AT_ONCE):
+        for left in range(0, dataset.width, _COPIED_AT_ONCE):
+            width, height = dataset.width - left, dataset.height - top
+            window = Window(left, top, min(_COPIED_AT_ONCE, width), min(_COPIED_AT_ONCE, height))
+            try:
+                pixels, valid = dataset.read(window=window), dataset.read_masks(1, window=window) > 0
+            except RasterioError as error:
+                raise unreadable(dataset, window, error) from error
+            if dataset.nodata is not None:
+                pixels[:, ~valid] = np.asarray(dataset.nodata, pixels.dtype)
+            yield window, pixels, valid
 
 
 def _write_vrt(
@@ -203,7 +242,7 @@ def _unchanged_band(root: Xml.Element, layer: _Layer) -> Xml.Element:
     """An empty band with the unit and the tags of the file's band."""
     with open_raster(layer.band.file) as dataset:
         band = add_band(root, dataset, layer.band.index)
-    # These elements describe the file's band instead of the scene's band, or are written again.
+    # These elements describe the band of the file, not the band of the scene. Some are written again for the scene.
     for tag in ("Description", "ColorInterp", "ColorTable", "NoDataValue", "Offset", "Scale"):
         for element in band.findall(tag):
             band.remove(element)
@@ -249,7 +288,7 @@ def number_text(value: float | None) -> str | None:
 def write_xml(root: Xml.Element, path: Path) -> None:
     """Write a VRT completely or not at all.
 
-    An older file with the same content stays untouched, so that an interrupted map of the scene continues.
+    An older file with the same content is not replaced, since a new file would make an interrupted map start again.
 
     Raises:
         WriteError: The file cannot be written.

@@ -1,4 +1,4 @@
-"""Settings of a scene that is made from a product."""
+"""Settings of scenes that are made from products, and of composites."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,16 @@ BY_PRODUCT = "auto"
 
 MOST_DILATION = 1000
 """Largest dilation of a mask, in pixels."""
+
+Method = Literal["median", "best", "first"]
+"""Rule that combines the dates of a composite."""
+
+GIB = 2**30
+
+LEAST_GIB = 0.75
+"""Least limit of memory of a composite in GiB: the libraries, GDAL's cache and a few small blocks."""
+
+MOST_GIB = 1024 * 1024.0
 
 
 @dataclass(frozen=True)
@@ -51,12 +61,13 @@ class MaskSettings:
     """Pixels of a product that become invalid, such as clouds.
 
     Attributes:
-        mask: none: no pixel. auto: clouds and cloud shadows by the product's own quality band (SCL of Sentinel-2,
-            QA_PIXEL of Landsat). omnicloudmask: clouds and cloud shadows by the network of this name, for any sensor
-            with red, green and near infrared, with --mask-weights. Or a raster on the grid of the product, with
-            --mask-values.
-        mask_values: Values of the raster that are masked, for example [3,8,9,10]; for auto, other values of SCL, or
-            other bits of QA_PIXEL, counted from 0; for omnicloudmask, 1 thick cloud, 2 thin cloud, 3 shadow.
+        mask: none: no pixel. auto: clouds and cloud shadows by the product's own quality band (SCL of Sentinel-2 L2A,
+            QA_PIXEL of Landsat), or clouds without shadows by the cloud mask of Sentinel-2 L1C. omnicloudmask: clouds
+            and cloud shadows by the network of this name, for any sensor with red, green and near infrared, with
+            --mask-weights. Or a raster on the grid of the product, with --mask-values.
+        mask_values: Values of the raster that are masked, for example [3,8,9,10]. For auto, other values of SCL, other
+            bits of QA_PIXEL, counted from 0, or 1 opaque cloud, 2 cirrus and 3 snow of L1C. For omnicloudmask, 1 thick
+            cloud, 2 thin cloud, 3 shadow.
         mask_dilate: Distance by which masked areas grow, in pixels of the scene.
         mask_weights: Folder with the weights of omnicloudmask; nothing is downloaded.
     """
@@ -81,3 +92,33 @@ class MaskSettings:
     def is_file(self) -> bool:
         """True if the mask is a raster that the user names."""
         return self.mask not in (NO_MASK, BY_PRODUCT, BY_NETWORK)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompositeSettings:
+    """Settings of a composite.
+
+    Args:
+        method: Rule for each pixel. median: the median of each band. best: the bands of the medoid, the date that
+            resembles all other dates most. first: the first date that holds data, in the order of the input.
+        grid: A raster whose CRS, pixels and extent the composite gets. By default, the CRS and pixels of the first
+            input, and the ground that the inputs cover together.
+        bands: Bands to use, counted from 1, or their names in the inputs; all bands except alpha by default.
+        nodata: Additional value that means "no data", for files that do not declare it.
+        memory: Limit of the memory in GiB.
+        restart: Discard the finished blocks of an interrupted run.
+
+    Raises:
+        ConfigError: The memory is out of range.
+    """
+
+    method: Method = "median"
+    grid: Path | None = None
+    bands: list[int | str] | None = None
+    nodata: float | None = None
+    memory: float = 1.5
+    restart: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the memory."""
+        require_option(LEAST_GIB <= self.memory <= MOST_GIB, "memory", self.memory, f"{LEAST_GIB} GiB or more")

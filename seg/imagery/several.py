@@ -1,13 +1,16 @@
 """Scenes of several products: one scene for each input of a composite, or one scene with the bands of several dates."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from seg.errors import ConfigError, RasterError
-from seg.files import make_output_folder, require_output_file, short_hash
+from seg.files import make_output_folder, remove_if_empty, require_output_file, short_hash, writing
+from seg.imagery.masks import MASK
 from seg.imagery.product import Product
 from seg.imagery.recognition import provider_products
-from seg.imagery.scene import VRT, write_scene
+from seg.imagery.scene import BANDS, VRT, write_scene
 from seg.imagery.settings import NO_MASK, MaskSettings, SceneSettings
 from seg.raster.folder import named_scenes
 from seg.raster.writing.date_stack import write_date_stack
@@ -16,13 +19,18 @@ SCENES, DATES = ".scenes", ".dates"
 """Endings of the folders beside an output that hold scenes of its products. Commands that read a folder ignore its
 inner folders, so they do not find these scenes."""
 
+_OWN_FILE = re.compile(rf".+\.[0-9a-f]{{16}}(\.[^.]+)?({VRT}|{MASK}|{BANDS})")
+"""Names of the files of a composite's scenes; the digits are those of `short_hash`."""
 
+
+@contextmanager
 def scenes_of(
     inputs: Sequence[Path], output: Path, bands: Sequence[int | str] | None, masking: MaskSettings
-) -> list[Path]:
+) -> Iterator[list[Path]]:
     """Scenes of several inputs in order; a product becomes a VRT in the folder `<stem of the output>.scenes`.
 
-    A scene that an earlier, interrupted command wrote with the same settings is used again.
+    The folder is removed if the context ends without an error. After an interruption it stays, and the next command
+    with the same settings uses its scenes again.
 
     Args:
         inputs: Products, STAC items, rasters, folders of rasters, patterns or lists of rasters.
@@ -47,7 +55,19 @@ def scenes_of(
                 "prepare.py image, or leave --mask out"
             )
         found += named_scenes([path]).scenes
-    return found
+    yield found
+    _remove_scenes(output.with_name(output.stem + SCENES))
+
+
+def _remove_scenes(folder: Path) -> None:
+    """Remove the scenes of products in a folder, and the folder unless it holds other files."""
+    if folder.is_symlink() or not folder.is_dir():
+        return
+    with writing(folder):
+        for path in folder.iterdir():
+            if _OWN_FILE.fullmatch(path.name):
+                path.unlink()
+    remove_if_empty(folder)
 
 
 def write_dates(products: Sequence[Product], output: Path, settings: SceneSettings, masking: MaskSettings) -> list[str]:

@@ -44,7 +44,7 @@ class Storage:
 
     @property
     def is_scaled(self) -> bool:
-        """True if the values of the file are not stored unchanged."""
+        """True if the values of the file are converted before they are stored."""
         return (self.ratio, self.offset) != (1, 0)
 
 

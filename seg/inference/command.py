@@ -9,13 +9,12 @@ from seg.errors import IncompleteError, NoOverlapError, SegError
 from seg.inference.compute.choose_backend import open_backend
 from seg.inference.compute.member import MODEL, Member, require_alike
 from seg.inference.compute.predictor import Predictor
-from seg.inference.features.layers import layers_of, require_layers, write_layers
+from seg.inference.feature_layers import layers_of, require_layers, write_layers
+from seg.inference.identity import discard_leftovers, is_finished
 from seg.inference.inputs import Job, jobs_of
 from seg.inference.planning.fitting import fit_scene
 from seg.inference.progress import predict_with_progress
-from seg.inference.resuming.identity import discard_leftovers, is_finished
 from seg.inference.scene import TILE_CACHE
-from seg.inference.screening.applying import chosen_screener
 from seg.inference.settings import ComputeSettings, PredictionSettings
 from seg.package.features import read_features
 from seg.package.read import read_package
@@ -74,7 +73,7 @@ def predict(
         IncompleteError: There are several scenes, and some could not be mapped; all others were mapped.
         SegError: An argument is invalid, or the only scene cannot be mapped.
     """
-    jobs = jobs_of(inputs, output, settings.uncertainty, settings.screen)
+    jobs = jobs_of(inputs, output, settings.uncertainty)
     if not inputs.several and jobs[0].make is None:
         read_grid(jobs[0].scene)  # An unreadable scene is reported before the model is loaded.
     predictor = load_predictor(models, settings, compute)
@@ -205,7 +204,6 @@ def load_predictor(folders: Sequence[Path], settings: PredictionSettings, comput
             chosen library.
         ConfigError: The device is unknown or absent, a model lacks the boundary head that the interior needs, or the
             uncertainty would be computed from a single view of a single model.
-        PackageError: The scene should be screened, but no package has a fitting screener.
     """
     packages = [read_package(folder) for folder in folders]
     names = [str(folder) for folder in folders] if len(folders) > 1 else [MODEL]
@@ -214,7 +212,6 @@ def load_predictor(folders: Sequence[Path], settings: PredictionSettings, comput
         Member(open_backend(folder, package, compute, settings.interior), package, name, read_features(folder, package))
         for folder, package, name in zip(folders, packages, names, strict=True)
     ]
-    screener = chosen_screener(folders, packages) if settings.screen else None
-    predictor = Predictor(members, settings.tta, settings.uncertainty, screener)
+    predictor = Predictor(members, settings.tta, settings.uncertainty)
     require_layers(predictor, layers_of(settings))
     return predictor

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import TextIO
 
 from seg.inference.compute.predictor import Predictor
+from seg.inference.interruption import sigterm_as_interrupt
 from seg.inference.planning.fitting import FittedScene
 from seg.inference.planning.plan import Plan, Report
-from seg.inference.resuming.interruption import sigterm_as_interrupt
 from seg.inference.scene import SceneMaps, map_scene
-from seg.inference.screening.tally import read_tally
 from seg.inference.settings import PredictionSettings
 from seg.raster.remote import shown_name
 from seg.raster.voids import NO_DATA_FROM
@@ -112,8 +111,9 @@ def plan_text(plan: Plan, done: int, predictor: Predictor, settings: PredictionS
     grid, blocks = plan.grid, counted(len(plan.blocks), "block")
     lines = [
         f"{shown_name(grid.path)}: {grid.width}x{grid.height} pixels in {blocks} of "
-        f"{plan.block_size.text(plan.halo)} ({plan.halo_origin}), {plan.redundancy:.2f} computed pixels per pixel, "
-        f"about {plan.memory / 2**30:.2g} GiB of memory" + (f"; {counted(done, 'block')} already done" if done else "")
+        f"{plan.block_size.text(plan.halo)} ({plan.halo_origin}), {plan.redundancy:.2f} computed pixels per mapped "
+        f"pixel, about {plan.memory / 2**30:.2g} GiB of memory"
+        + (f"; {counted(done, 'block')} already done" if done else "")
     ]
     models, augmentation = len(predictor.members), predictor.augmentation
     if predictor.views > 1:
@@ -123,8 +123,6 @@ def plan_text(plan: Plan, done: int, predictor: Predictor, settings: PredictionS
         )
     if models > 1 and settings.threshold is None:
         lines.append(f"threshold {plan.scene.identity.threshold:.4g}, the mean of the models' thresholds")
-    if predictor.screener is not None:
-        lines.append(f"screening: {predictor.screener}")
     if plan.scene.unlikeness is not None:
         lines.append(f"features: {plan.scene.unlikeness}")
     return lines, _notes(plan, predictor)
@@ -158,8 +156,6 @@ def print_result(maps: SceneMaps, settings: PredictionSettings) -> None:
     print(f"{maps.probability}: percent, 255 nodata")
     if maps.uncertainty is not None:
         print(f"{maps.uncertainty}: standard deviation, 100 for 0.5 (the largest possible), 255 nodata")
-    if maps.screened is not None:
-        print(f"{maps.screened}: 0 computed, 1 screened, 255 nodata; {read_tally(maps.screened)}")
     for path in maps.layers:
         print(f"{path}: written beside the maps")
     if maps.found.damaged_pixels:

@@ -11,20 +11,18 @@ from seg.files import require_output_file
 from seg.inference.blocks.layers import empty_pixels, map_descriptions
 from seg.inference.blocks.pipeline import Findings, run_blocks
 from seg.inference.compute.predictor import Predictor
-from seg.inference.features.layers import layers_of, write_layers
-from seg.inference.features.unlikeness import Unlikeness, scene_unlikeness
+from seg.inference.feature_layers import layers_of, write_layers
 from seg.inference.inputs import map_paths
+from seg.inference.interruption import explain_interruption
 from seg.inference.planning.block_size import recorded_size
 from seg.inference.planning.fitting import FittedScene, fit_scene
 from seg.inference.planning.plan import Plan, Report, plan_scene
-from seg.inference.resuming.interruption import explain_interruption
-from seg.inference.screening.tally import screened_tally
 from seg.inference.settings import MEASURED, PredictionSettings
+from seg.inference.unlikeness import Unlikeness, scene_unlikeness
 from seg.raster.chips import Reading
 from seg.raster.folder import GEOTIFF_SUFFIXES
 from seg.raster.gdal_options import MIB, gdal_options
-from seg.raster.scene_version import scene_version
-from seg.raster.sources import require_apart
+from seg.raster.sources import require_apart, scene_version
 from seg.raster.windows import blocks_of
 from seg.raster.writing.block_store import (
     BlockPixels,
@@ -48,11 +46,10 @@ class SceneMaps:
     Attributes:
         classes: File of the class map: 0 other, 1 cropland, 255 nodata.
         probability: File of the probability map: percent, 255 nodata.
-        uncertainty: File of the standard deviation over views and models: percent of 0.5, 255 nodata; None unless
-            uncertainty is mapped.
+        uncertainty: File of the standard deviation over views and models: 100 for 0.5, the largest possible, and 255
+            nodata; None unless uncertainty is mapped.
         found: Problems in the blocks that this run computed.
         layers: Files of the features and the distance that this run wrote.
-        screened: File of the screened pixels: 0 computed, 1 screened, 255 nodata; None without a screener.
     """
 
     classes: Path
@@ -60,7 +57,6 @@ class SceneMaps:
     uncertainty: Path | None
     found: Findings
     layers: tuple[Path, ...] = ()
-    screened: Path | None = None
 
 
 def predict_scene(
@@ -94,6 +90,7 @@ def map_scene(
     stopped.
     """
     plan = prepare_scene(scene, output, predictor, settings)
+    predictor = predictor.of_scene(scene.identity.scene_statistics)
     with open_store(output, plan.record, settings.restart) as store, explain_interruption(plan, store):
         with gdal_options(plan.cache or TILE_CACHE):
             found = run_blocks(plan, predictor, store, report)
@@ -112,10 +109,11 @@ def prepare_scene(scene: FittedScene, output: Path, predictor: Predictor, settin
         RasterError: The scene cannot be read, or the header of the unfinished run is damaged.
         ConfigError: A map cannot be written to the output.
     """
-    paths = _paths(output, scene)
+    paths = map_paths(output, scene.identity.uncertainty)
     for path in paths:
         require_output_file(path, GEOTIFF_SUFFIXES)
     require_apart(paths, [scene.grid.path, *_area_file(settings.area)])
+    predictor = predictor.of_scene(scene.identity.scene_statistics)
     scene = replace(scene, unlikeness=_unlikeness(scene, predictor))
     return _planned(scene, predictor, settings, output)
 
@@ -132,20 +130,14 @@ def assemble_maps(plan: Plan, output: Path, store: BlockStore) -> None:
         RasterError: The scene was changed while it was read, a block is damaged, or a map cannot be written.
     """
     _require_unchanged(plan.scene)
-    descriptions = map_descriptions(plan, screened_tally(plan, store))
-    write_cogs(plan.grid, dict(zip(_paths(output, plan.scene), descriptions, strict=True)), _parts(plan, store))
+    paths = map_paths(output, plan.scene.identity.uncertainty)
+    write_cogs(plan.grid, dict(zip(paths, map_descriptions(plan), strict=True)), _parts(plan, store))
 
 
 def scene_maps(plan: Plan, output: Path, found: Findings, layers: tuple[Path, ...]) -> SceneMaps:
     """Files of a scene's maps, with the problems that were found in its blocks."""
-    classes, probability, *others = _paths(output, plan.scene)
-    identity = plan.scene.identity
-    screened = others[-1] if identity.screening is not None else None
-    return SceneMaps(classes, probability, others[0] if identity.uncertainty else None, found, layers, screened)
-
-
-def _paths(output: Path, scene: FittedScene) -> list[Path]:
-    return map_paths(output, scene.identity.uncertainty, scene.identity.screening is not None)
+    paths = map_paths(output, plan.scene.identity.uncertainty)
+    return SceneMaps(paths[0], paths[1], paths[2] if len(paths) > 2 else None, found, layers)
 
 
 def _unlikeness(scene: FittedScene, predictor: Predictor) -> Unlikeness | None:
@@ -165,7 +157,7 @@ def _planned(scene: FittedScene, predictor: Predictor, settings: PredictionSetti
     # Only the plan of the same run is reused: the halo of another scene or model could be too small.
     if not (size is not None and isinstance(halo, int) and scene.identity.matches(kept)):
         return plan_scene(scene, predictor, settings)
-    # If the run ran out of memory in its first block, --memory may choose another block size.
+    # A run without a finished block may have run out of memory, so a new --memory may lead to another block size.
     resize = settings.memory is not None and not has_blocks(partial_folder(output))
     kept_size = size if settings.block_size == "auto" and not resize else None
     if settings.halo not in MEASURED:
@@ -181,7 +173,7 @@ def _parts(plan: Plan, store: BlockStore) -> Iterator[tuple[Window, BlockPixels]
         if block.name in mapped:
             yield block.core, store.read(block.name)
         else:
-            yield block.core, empty_pixels((block.core.height, block.core.width), plan.scene.identity.layers)
+            yield block.core, empty_pixels((block.core.height, block.core.width), plan.scene.identity.uncertainty)
 
 
 def _require_unchanged(scene: FittedScene) -> None:

@@ -25,8 +25,8 @@ class PredictionSettings:
         tolerance: Largest change of a probability that a measured halo may cause, above 0 and at most 1; by default
             1/255.
         memory: Limit of the total memory in GiB, for an automatic block size; null for a quarter of the free memory. If
-            a quarter is less than 1.5 GiB, the limit is 1.5 GiB, or half of the free memory if a half is less. The
-            limit may be exceeded, since a core is never smaller than its halo.
+            a quarter is less than 1.5 GiB, the limit is 1.5 GiB, but at most half of the free memory. The limit may be
+            exceeded, since a core is never smaller than its halo.
         tta: Test-time augmentation.
         uncertainty: Also map the standard deviation over views and models, in percent of its maximum, 0.5. The file's
             name ends in `_uncertainty`. Needs at least two views or models.
@@ -46,11 +46,9 @@ class PredictionSettings:
             (`aoi.gpkg|layername=x` for one of several layers), or minx,miny,maxx,maxy. A pixel is mapped if its centre
             lies inside.
         area_crs: CRS of minx,miny,maxx,maxy, for example EPSG:4326 (longitude first); null for the CRS of the scene.
-        on_unreadable: Treatment of unreadable tiles: stop ends the run of the scene; nodata maps the other tiles.
+        on_unreadable: Treatment of unreadable tiles. stop: end the run of the scene. nodata: map them as nodata.
         interior: Map cropland without the edges of parcels, so that neighbouring parcels separate; for models with
             a boundary head.
-        screen: Do not compute parts of the scene that hold no cropland at the risk of the package's screener; they are
-            mapped as other. A file whose name ends in `_screened` shows them.
         existing: Treatment of existing maps: skip keeps maps of the same run (same scene, models and settings) and
             replaces all other maps; overwrite replaces all maps.
         restart: Discard the finished blocks of an unfinished run instead of continuing it.
@@ -76,7 +74,6 @@ class PredictionSettings:
     area_crs: str | None = None
     on_unreadable: Literal["stop", "nodata"] = "stop"
     interior: bool = False
-    screen: bool = False
     existing: Literal["skip", "overwrite"] = "skip"
     restart: bool = False
 

@@ -26,7 +26,7 @@ WIDEST_EFFECTIVE = 256
 """Distance in pixels that is examined if the receptive field is unbounded."""
 
 LARGEST = 4096
-"""Largest side in pixels of the image; a layer table computes all feature maps of the image."""
+"""Largest side in pixels of the image. The network is run on this image to fill the layer table."""
 
 COLUMNS = ("layer", "kind", "output", "parameters", "MMAC", "receptive field", "stride")
 
@@ -136,7 +136,8 @@ def as_json(found: Inspection) -> str:
 def _heading(found: Inspection) -> str:
     config = found.subject.config
     image = f"{found.subject.bands} bands of {found.size}x{found.size} pixels"
-    return f"{found.subject.source}: architecture {config.architecture}, encoder {config.encoder}, {image}"
+    by_scene = ", each scene normalised by its own statistics" if config.normalisation == "scene" else ""
+    return f"{found.subject.source}: architecture {config.architecture}, encoder {config.encoder}, {image}{by_scene}"
 
 
 def _cells(layer: LayerSummary) -> list[str]:

@@ -20,8 +20,8 @@ class LossConfig:
         tversky: Weight of the Tversky loss (Salehi et al. 2017, https://doi.org/10.1007/978-3-319-67389-9_44).
         lovasz: Weight of the Lovász hinge (Berman et al. 2018, https://doi.org/10.1109/CVPR.2018.00464).
         boundary_bce: Weight of binary cross-entropy with increased weights near the edges between cropland and other.
-        boundary: Weight of the boundary head's loss: the same terms with the same weights, computed for the edges
-            between cropland and other.
+        boundary: Weight of the boundary head's loss. This loss has the same terms and weights, but its labels are the
+            edges between cropland and other.
         boundary_width: Width of the edges that the boundary head learns, in pixels to each side.
         pos_weight: Weight of a cropland pixel in bce and boundary_bce relative to a pixel of "other", above 0.
         label_smoothing: Label smoothing in bce and boundary_bce: share of each label that is divided between both
@@ -35,8 +35,8 @@ class LossConfig:
             scored best in the paper.
         edge_weight: Additional weight of a pixel on an edge in boundary_bce. The defaults of edge_weight and edge_sigma
             are those of the U-Net paper.
-        edge_sigma: Standard deviation in pixels of the Gaussian by which this additional weight decreases with the
-            distance to the edge, above 0 and at most 100.
+        edge_sigma: Standard deviation in pixels of the Gaussian that reduces edge_weight with the distance to the edge,
+            above 0 and at most 100.
     """
 
     bce: float = 1.0

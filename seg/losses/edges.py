@@ -18,8 +18,8 @@ def boundary_mask(mask: Tensor, width: int) -> Tensor:
 
     Returns:
         (B, H, W) uint8: 1 edge, 0 no edge, 255 unknown. A pixel is on an edge if both classes occur within `width`
-        pixels of it. Two kinds of pixels are unknown: pixels that have no label, and pixels with only one class but
-        also an unlabelled pixel within `width`.
+        pixels of it. Two kinds of pixels are unknown: unlabelled pixels, and pixels that have an unlabelled pixel but
+        only one class within `width`.
     """
     side = 2 * width + 1
     classes = torch.stack([mask == label for label in (CROPLAND, OTHER, IGNORE)], dim=1).float()

@@ -24,10 +24,10 @@ class CroplandLoss(nn.Module):
 
     Attributes:
         weights: Weight of each term by name. Weights may change between two batches; a term with weight 0 is not
-            computed. A task may add weights of its own terms. Warm-ups raise these weights too, but this loss ignores
-            them.
-        terms: Terms of the last batch by name, unweighted and without gradients; `boundary` is the weighted sum for the
-            edges.
+            computed. A task may add weights of terms that it computes itself. Warm-ups raise these added weights too,
+            but this loss ignores them.
+        terms: Terms of the last batch by name, unweighted and without gradients; the entry `boundary` is the boundary
+            head's loss before `LossConfig.boundary` multiplies it.
 
     Raises:
         ConfigError: A weight or a parameter is out of range, or all weights are 0.

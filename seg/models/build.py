@@ -15,6 +15,9 @@ from seg.models.pretrained import load_encoder_weights
 from seg.models.pyramid import AtrousPyramid
 from seg.models.segmenter import BandNormalization, DilatedNetwork, Segmenter
 
+_OF_ANY_SIZE: set[str] = set()
+"""Configurations that passed `_require_any_size`. That check takes longer than building a small network."""
+
 
 def build_model(config: ModelConfig, bands: int) -> Segmenter:
     """Build the network of a configuration; weights are random, except those of an encoder with `encoder_weights`.
@@ -29,8 +32,9 @@ def build_model(config: ModelConfig, bands: int) -> Segmenter:
     if not 1 <= bands <= MOST:
         raise ConfigError(f"bands is {bands}; wanted 1 to {MOST}")
     model = _build(config, bands)
-    if config.encoder.startswith(TIMM):
+    if config.encoder.startswith(TIMM) and str(config) not in _OF_ANY_SIZE:
         _require_any_size(model, config, bands)
+        _OF_ANY_SIZE.add(str(config))
     return model
 
 
@@ -66,7 +70,7 @@ def _dilated_network(config: ModelConfig, backbone: DilatedResNet | DilatedBackb
     if len(widths) != len(skips) + 1:
         raise ConfigError(
             f"model.model.decoder_channels has {len(widths)} widths ({list(widths)}), but an output_stride of "
-            f"{config.output_stride} needs {len(skips) + 1}, one for each halving"
+            f"{config.output_stride} needs {len(skips) + 1}, one for each halving of the resolution"
         )
     pyramid = AtrousPyramid(
         backbone.channels[-1],

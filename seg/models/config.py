@@ -10,6 +10,8 @@ from seg.models.pyramid import Context
 
 Architecture = Literal["dilated", "unet", "deeplabv3plus", "segformer", "upernet", "fpn"]
 
+Normalisation = Literal["dataset", "scene"]
+
 MOST = 4096
 """Largest number of bands, channels, groups and pixels in a configuration. The weights of one 3x3 convolution with
 4,096 input and output channels take 0.6 GB."""
@@ -46,6 +48,9 @@ class ModelConfig:
         dropout: Share of the pyramid's channels dropped in training, 0 to below 1.
         boundary: Add a second output for the edges between cropland and other; loss.boundary must then be above 0. If
             two parcels touch and no pixels of another class lie between them, the mask has no edge there.
+        normalisation: Images whose mean and standard deviation normalise the bands. dataset: all training images
+            together. scene: each scene alone, in training and in prediction; the model can then map scenes in other
+            units, but it cannot use the brightness of a whole scene.
 
     Raises:
         ConfigError: A value is out of range.
@@ -66,6 +71,7 @@ class ModelConfig:
     decoder_channels: tuple[int, ...] = (64, 32, 16)
     dropout: float = 0.1
     boundary: bool = False
+    normalisation: Normalisation = "dataset"
 
     def __post_init__(self) -> None:
         for name, choices in (
@@ -73,6 +79,7 @@ class ModelConfig:
             ("convolution", Convolution),
             ("norm", Norm),
             ("context", Context),
+            ("normalisation", Normalisation),
         ):
             if getattr(self, name) not in get_args(choices):
                 raise ConfigError(

@@ -54,7 +54,7 @@ def export_onnx(model: Segmenter, bands: int, path: Path, metadata: Mapping[str,
     Raises:
         ConfigError: The network cannot be exported, or the exported file computes different values. For example, if a
             network pools to a fixed number of cells, the exported file is right only for the size of the example image.
-            No file is written.
+            In all these cases, no file is written.
         OSError: The file cannot be written.
     """
     training = model.training

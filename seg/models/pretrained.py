@@ -93,7 +93,7 @@ def _fitting(state: State, encoder: nn.Module, config: ModelConfig, bands: int) 
 
 
 def _common_prefix(state: State, wanted: State) -> str:
-    """Prefix of the names in a file for which the most expected tensors are found."""
+    """Prefix with which the names in a file match the most expected tensors."""
     first = next(iter(wanted))
     prefixes = {name.removesuffix(first) for name in state if name.endswith(first)}
     return max(prefixes, key=lambda prefix: sum(prefix + name in state for name in wanted), default="")

@@ -13,8 +13,8 @@ LIMIT = 4096
 
 MUCH_FURTHER = 4
 """The user gets a note if the radius of the receptive field is more than this factor times the side of the training
-scenes. The scenes of the demo dataset have sides of about 28 pixels. Trained on them, a network with a radius of 80
-pixels maps the whole scene well, but a network with a radius of 294 pixels fails."""
+scenes. The scenes of the demo dataset have sides of about 28 pixels. If two networks are trained on these scenes, the
+network with a radius of 80 pixels maps the whole demo image well, but the network with a radius of 294 pixels fails."""
 
 
 @dataclass(frozen=True)
@@ -77,9 +77,9 @@ def receptive_field_radius(model: Segmenter, bands: int) -> int | None:
         return None
     training = model.training
     model.eval()
-    # First, all columns of the widest image are NaN at once. The radius found in this way shows how wide an image must
-    # be to try each column alone. In a narrower image, the steps of a dilated convolution could pass over its edge, and
-    # no logit would show the full radius.
+    # First, all columns of one stride are NaN at once, in an image of the largest width. The radius found in this way
+    # shows how wide an image must be to try each column alone. In a narrower image, the steps of a dilated convolution
+    # could pass over its edge, and no logit would show the full radius.
     radius = _radius_within(model, bands, 2 * LIMIT, together=True)
     if radius is not None:
         width = 2 * (radius // model.stride + 2) * model.stride
@@ -111,7 +111,7 @@ def effective_radius(model: Segmenter, images: Iterable[Tensor], tolerance: floa
 
 
 def gradient_profiles(model: Segmenter, image: Tensor) -> Iterator[Tensor]:
-    """Sensitivity of the probability of a pixel to the input at each distance, for pixels near an image's middle.
+    """Sensitivity of a pixel's probability to the input at each distance, for some pixels near the middle of an image.
 
     Args:
         model: The network.
@@ -135,7 +135,7 @@ def gradient_profiles(model: Segmenter, image: Tensor) -> Iterator[Tensor]:
 
 
 def unseen_context(reach: int | None, side: float) -> str:
-    """Note to the user about a receptive field that is unbounded or much larger than the training scenes, or "".
+    """Note to the user if the receptive field is unbounded or much larger than the training scenes; otherwise "".
 
     A receptive field that is much larger than the training scenes contains mostly padding in training. The network can
     then score well on small scenes but fail on large scenes.

@@ -19,7 +19,7 @@ def recompute_in_backward(model: Segmenter) -> None:
     """Make the blocks of a network store only their input, and recompute their activations in the backward pass.
 
     This is gradient checkpointing (Chen et al. 2016, https://arxiv.org/abs/1604.06174). Loss, gradients and BatchNorm
-    statistics are bit-identical, even if the network has dropout. A training step takes longer by about one forward
+    statistics stay bit-identical, even if the network has dropout. A training step takes longer by about one forward
     pass. Weights, parameter names and evaluation do not change.
 
     Args:

@@ -17,10 +17,10 @@ Weights = Literal["auto", "averaged", "raw"]
 """Choice of a checkpoint's weights; see `read_checkpoint`."""
 
 _PREFIX = "model."
-_OPTIONAL = ("f1_threshold", "area_threshold", "cut")
+_OPTIONAL = ("f1_threshold", "area_threshold")
 """Calibration values that are None if they could not be determined."""
-DATA_KEYS = ("CroplandDataModule", "UnlabelledDataModule", "CellDataModule")
-"""Keys of the description of the training images: the names of the data modules."""
+DATA_KEYS = ("CroplandDataModule", "UnlabelledDataModule")
+"""Keys under which a checkpoint may hold the description of the training images: names of data modules."""
 
 _MAPPINGS = {
     "state_dict",

@@ -19,7 +19,6 @@ WEIGHTS = "model.safetensors"
 DESCRIPTION = "model.json"
 ONNX = "model.onnx"
 FEATURES = "features.safetensors"
-SCREENER = "screener.safetensors"
 QGIS = "qgis.onnx"
 FORMAT, FOREIGN_FORMAT = 3, 4
 """Format of a package with weights of this project, and of a package with a network of another program. Earlier
@@ -52,7 +51,7 @@ class ForeignNetwork:
 
     Attributes:
         file: Name of the file.
-        sha256: Hash of the file; weights in separate files do not count.
+        sha256: Hash of the file, without weights that are stored in separate files.
         classes: Number of classes of the network.
         cropland: Numbers of the classes that are cropland, from 0.
         scores: Kind of the network's scores: logits, softmax or sigmoid.
@@ -78,7 +77,8 @@ class ModelPackage:
         band_names: Name of each of `bands`; an empty string if the training images had no name for a band.
         mean: Mean of each band in the training split, in stored units; invalid pixels get this value.
         std: Standard deviation of each band in the training split, in stored units.
-        nodata: Additional nodata value, for training files that did not declare theirs; None if there was none.
+        nodata: Additional value that means "no data", for training images that do not declare their nodata value; None
+            if there was none.
         pixel_size_m: Pixel side of the training images in metres; None if they had no CRS.
         temperature: Divisor of the cropland logits before the sigmoid; 1 changes nothing.
         bias: Summand of the logits after the division by the temperature; 0 changes nothing.
@@ -101,7 +101,6 @@ class ModelPackage:
             None if there is none.
         network: Origin of a network of another program, which has an ONNX file and no weight file. None for a network
             of this project.
-        screener_sha256: Hash of the screener's file (`seg.package.screener`); None if there is no screener.
     """
 
     architecture: Mapping[str, Any]
@@ -127,7 +126,14 @@ class ModelPackage:
     adaptation: Adaptation | None = None
     features_sha256: str | None = None
     network: ForeignNetwork | None = None
-    screener_sha256: str | None = None
+
+    @property
+    def normalises_scenes(self) -> bool:
+        """True if the values of each scene must be matched to `mean` and `std` before the network gets them.
+
+        See `seg.raster.scene_statistics.Matching`.
+        """
+        return bool(self.architecture["arguments"].get("normalisation") == "scene")
 
     @property
     def decision(self) -> str:
@@ -263,7 +269,6 @@ _SCHEMA: Mapping[str, tuple[Callable[[Any], bool], str]] = {
         "an object with the kind of the teacher, or null",
     ),
     "features_sha256": (_or_none(_is_hash), "64 hexadecimal digits or null"),
-    "screener_sha256": (_or_none(_is_hash), "64 hexadecimal digits or null"),
     "adaptation": (_or_none(_is_adaptation), "an object with parent_sha256, scenes, mix and pixels, or null"),
     "network": (_or_none(_is_network), "an object with file, sha256, classes, cropland, scores and channels, or null"),
 }
@@ -273,10 +278,8 @@ def description_text(package: ModelPackage) -> str:
     """Content of the description file of a package."""
     labels = {str(value): name for value, name in LABEL_NAMES.items()}
     values = asdict(package)
-    # Earlier versions do not know these two names, and read packages without them.
-    for name in ("network", "screener_sha256"):
-        if values[name] is None:
-            del values[name]
+    if package.network is None:
+        del values["network"]  # unknown to earlier versions, which read all other values
     number = FORMAT if package.network is None else FOREIGN_FORMAT
     return json.dumps({"format": number, "labels": labels, **values}, indent=2) + "\n"
 

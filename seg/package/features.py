@@ -1,4 +1,4 @@
-"""Features of the training images, described in a model package, and distances of other images' features from them."""
+"""Statistics of the training images' features in a model package, and distances of other images from them."""
 
 import math
 from collections.abc import Sequence
@@ -18,7 +18,8 @@ Vectors = npt.NDArray[np.float64]
 """(N, F) pooled features, one vector for each patch of an image."""
 
 LIMIT = 0.99
-"""A scene counts as unlike the training images if this share of the training windows has smaller distances."""
+"""A scene counts as unlike the training images if this share of the training windows has smaller distances than the
+scene."""
 
 PARTS = 5
 """Number of parts of the training windows. The distances of each part are measured from the other parts."""
@@ -43,11 +44,6 @@ class FeatureDescription:
         """Distance that 1 % of the training windows exceed."""
         return float(np.quantile(self.distances, LIMIT))
 
-    @property
-    def deviations(self) -> Vectors:
-        """(F,) standard deviation of each feature."""
-        return np.asarray(np.sqrt(np.diag(self.covariance)), dtype=np.float64)
-
     def patch_distances(self, vectors: Vectors) -> Vectors:
         """Mahalanobis distance of each patch divided by the square root of F; about 1 for training images."""
         whitened = np.linalg.solve(self._root, (vectors - self.mean).T)
@@ -70,8 +66,9 @@ class FeatureDescription:
 def describe_features(windows: Sequence[Vectors]) -> FeatureDescription:
     """Describe training windows by their patches.
 
-    The distances of each fifth of the windows are measured from the other four fifths. A window that contributes to
-    the mean and the covariance would have a smaller distance than the same window of a new scene.
+    The distances of each fifth of the windows are measured from the other four fifths. Otherwise, each window would
+    contribute to the mean and the covariance, so its distance would be smaller than that of a similar window in a new
+    scene.
 
     Args:
         windows: (N, F) pooled features of each window; N may differ and is at least 1.
@@ -91,32 +88,11 @@ def describe_features(windows: Sequence[Vectors]) -> FeatureDescription:
     return FeatureDescription(*_moments(np.concatenate(windows)), np.sort(distances))
 
 
-def describe_cells(scenes: Sequence[Vectors]) -> FeatureDescription:
-    """Describe the cells of training scenes; `distances` then holds the distance of each cell.
-
-    The distances of each fifth of the scenes are measured from the other scenes, as by `describe_features`.
-
-    Args:
-        scenes: (N, F) features of the cells of each scene; N may be 0 in some scenes.
-
-    Raises:
-        ValueError: There are fewer than two cells.
-    """
-    if sum(map(len, scenes)) < 2:
-        raise ValueError(f"{sum(map(len, scenes))} cells; wanted at least 2")
-    found = []
-    for part in range(min(PARTS, len(scenes))):
-        others = [scene for number, scene in enumerate(scenes) if number % PARTS != part]
-        known = np.concatenate(others if sum(map(len, others)) > 1 else scenes)
-        found += [FeatureDescription(*_moments(known), np.zeros(1)).patch_distances(s) for s in scenes[part::PARTS]]
-    return FeatureDescription(*_moments(np.concatenate(scenes)), np.sort(np.concatenate(found)))
-
-
 def _moments(vectors: Vectors) -> tuple[Vectors, Vectors]:
     """Mean and shrunk covariance of (N, F) vectors.
 
-    The correlation is shrunk towards the identity, since there can be fewer vectors than features. The amount is that
-    of the oracle approximating shrinkage estimator of Chen et al. (2010), https://doi.org/10.1109/TSP.2010.2053029.
+    The correlation is shrunk towards the identity, since there can be fewer vectors than features. The amount follows
+    the oracle approximating shrinkage estimator of Chen et al. (2010), https://doi.org/10.1109/TSP.2010.2053029.
     """
     mean = vectors.mean(axis=0)
     deviation = np.maximum(vectors.std(axis=0), 1e-6)

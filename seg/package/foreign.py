@@ -26,7 +26,7 @@ def write_foreign_package(settings: ForeignSettings, folder: Path, threshold: fl
 
     Raises:
         PackageError: The file is unsafe or damaged, or its network cannot be used, for example because its result
-            depends on the place of the window.
+            depends on the position of the window.
         ConfigError: The settings lack the file, the bands, mean or std; or the threshold is out of range.
         ClaimError: Another process is writing the folder.
     """

@@ -10,24 +10,24 @@ from seg.package.description import LARGEST_PIXEL_M
 
 @dataclass(frozen=True, kw_only=True)
 class ForeignSettings:
-    """Statements about an ONNX network of another program, on the command line.
+    """Options that describe an ONNX network of another program.
 
     Args:
         onnx_from: ONNX file of a segmentation network that another program wrote, instead of a checkpoint. Needs
             --bands, --mean and --std.
-        bands: Bands that the network takes, in its order: names such as [red,green,blue], or numbers in its training
-            images, from 1.
-        mean: Mean of each band in stored units; the network gets (image - mean) / std. 0 for a network that takes
-            stored units.
-        std: Standard deviation of each band in stored units. For a network that takes values divided by 10000, mean 0
-            and std 10000.
+        bands: Bands in the order in which the network takes them: names such as [red,green,blue], or numbers of the
+            bands in its training images, from 1.
+        mean: Mean of each band in stored units; the network gets (image - mean) / std. For a network that takes stored
+            units, give mean 0 and std 1.
+        std: Standard deviation of each band in stored units. For a network that takes values divided by 10000, give
+            mean 0 and std 10000.
         class_: Number of the class that is cropland, from 0, or a list of such numbers; needed if the network has
             several classes.
         scores: Scores that the network gives. logits; softmax for probabilities that sum to 1 over the classes; sigmoid
             for probabilities of classes that do not exclude each other; auto to detect the kind.
         scores_output: Name of the output with the scores; needed if the network has several outputs.
-        stride: Number of pixels, for example 32: if the image is shifted by it, the result is shifted equally. By
-            default, it is measured.
+        stride: Stride of the network in pixels, for example 32. If the image is shifted by the stride, the result is
+            shifted by the same distance. By default, the stride is measured.
         pixel_size_m: Pixel size in metres of the network's training images.
     """
 

@@ -1,8 +1,8 @@
 """An ONNX file that the Deepness plugin of QGIS opens without further settings.
 
-The contract is that of Deepness 0.6.5 (https://github.com/PUTvision/qgis-plugin-deepness): one input (1, C, S, S) and
-one output (1, 1, S, S) of fixed equal sides; settings as JSON in the file's metadata. The plugin divides every image by
-255, even images of 16 bits, and pads images with 0. It installs ONNX Runtime 1.17.0 or older.
+Deepness 0.6.5 (https://github.com/PUTvision/qgis-plugin-deepness) requires one input (1, C, S, S) and one output (1, 1,
+S, S) of a fixed side S, and settings as JSON in the file's metadata. The plugin divides every image by 255, even images
+of 16 bits, and pads images with 0. It installs ONNX Runtime 1.17.0 or older.
 """
 
 import json
@@ -28,8 +28,8 @@ NEWEST_OPSET, CONVERTED_OPSET, IR_VERSION = 20, 18, 8
 format. ONNX Runtime 1.17.0 reads operators up to version 20 and formats up to version 9."""
 
 SIDES = (512, 1024)
-"""Possible sides of the image in pixels. The first side of which the context takes at most half is used; if there is
-none, the last."""
+"""Possible sides of the image in pixels. `tile_side` takes the first side that is at least four times the context, or
+else the last side."""
 
 MOST_OVERLAP = 50
 """Largest overlap of neighbouring tiles in percent of the side."""
@@ -55,6 +55,11 @@ def add_qgis(folder: Path) -> Path:
         WriteError: The file cannot be written.
     """
     package = read_package(folder)
+    if package.normalises_scenes:
+        raise PackageError(
+            f"{folder}: normalises each scene by its own statistics, which the plugin of QGIS cannot compute; leave "
+            "--qgis out and map with scripts/predict.py, or train with --model.model.normalisation=dataset"
+        )
     network = _network(folder, package)
     side = tile_side(package)
     try:

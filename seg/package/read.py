@@ -18,7 +18,7 @@ def next_name(name: str) -> str:
 
 
 def read_package(folder: Path) -> ModelPackage:
-    """Read the description of a package, and check the file of its network against its hash without loading it.
+    """Read the description of a package, and check the hash of the network's file without loading the network.
 
     Raises:
         PackageError: A file is missing or damaged, or the weights do not match the description.
@@ -52,7 +52,7 @@ def network_file(folder: Path, package: ModelPackage) -> Path:
 
 
 def weights_file(folder: Path, package: ModelPackage) -> Path:
-    """Find the weight file of a package, as `network_file`.
+    """Find the weight file of a package by its hash, as `network_file` does.
 
     Raises:
         PackageError: The file is missing or has another hash, or the package holds a network of another program.

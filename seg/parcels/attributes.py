@@ -22,7 +22,8 @@ from seg.raster.vectors.features import FALLBACK, chosen_layer, quiet_library, r
 from seg.raster.vectors.settings import LAYER
 
 _MEASURED = {"shape_length", "shape_leng", "shape_area"}
-"""Columns in which ArcGIS stores length and area of the polygons. They are left out, since parcels have other areas."""
+"""Columns in which ArcGIS stores length and area of the polygons. Parcels do not get these columns, because a parcel
+and its polygon have different areas."""
 
 
 class Attributes:
@@ -89,7 +90,7 @@ class LargestOverlap:
         """(M,) index of the polygon that shares the largest area with each of M polygons; -1 if none shares area."""
         other, found = self._tree.query(others, predicate="intersects")
         shared: Floats = np.full(len(other), np.inf)
-        # Most of the others intersect one polygon and lie inside it; their common area need not be computed.
+        # Most of the others lie inside the only polygon that they intersect, so no areas need to be compared.
         alone = np.bincount(other, minlength=len(others))[other] == 1
         exact = ~alone | ~shapely.covers(self._polygons[found], others[other])
         shared[exact] = shapely.area(shapely.intersection(self._polygons[found[exact]], others[other[exact]]))

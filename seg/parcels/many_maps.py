@@ -12,7 +12,7 @@ from seg.parcels.write_parcels import ParcelFile, write_parcels
 SUFFIX = ".gpkg"
 """Suffix of the files for many maps."""
 
-BESIDE = ("_probability", "_uncertainty", "_screened", "_features", "_distance")
+BESIDE = ("_probability", "_uncertainty", "_features", "_distance")
 """Endings of the names of other rasters that predict.py writes beside a class map."""
 
 
@@ -46,7 +46,7 @@ def parcel_files(rasters: Sequence[Path], folder: Path, settings: PolygonSetting
     """
     for option, path in (("probability", settings.probability), ("interior", settings.interior)):
         if path is not None:
-            raise ConfigError(f"--{option} is {path}, a raster of one map; convert the maps one by one with it")
+            raise ConfigError(f"--{option} is {path}, the raster of a single map; convert the maps one by one")
     stems = {path.stem for path in rasters}
     maps = [path for path in rasters if not _lies_beside_a_map(path, stems)]
     if not maps:

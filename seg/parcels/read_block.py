@@ -48,8 +48,8 @@ class BlockParcels:
         block: The block.
         whole: Parcels of all units that touch no neighbouring block.
         parts: Parts of parcels, from all units that touch a neighbouring block.
-        reaching: (U,) labels of the units that touch a neighbouring block. If units of this block are connected outside
-            the block, a parcel can have pixels in several of these units. Such a parcel is assigned to one of them.
+        reaching: (U,) labels of the units that touch a neighbouring block. A parcel that leaves the block and comes
+            back can have pixels in several of these units; `parts` then lists the parcel under one of them.
         borders: Labels along the sides.
     """
 

@@ -33,8 +33,8 @@ class PolygonSettings:
         simplify: Tolerance in metres for simplified outlines: removing a vertex may change an area of at most the
             tolerance squared. Neighbours keep common edges. 0 keeps the pixel edges.
         probability: Probability map from predict.py on the same grid (percent, 255 nodata). Parcels get two columns:
-            their mean probability and their share of uncertain pixels. The figures leave out filled holes. null adds no
-            columns.
+            their mean probability and their share of uncertain pixels. Pixels of filled holes do not count. null adds
+            no columns.
         uncertain: Lowest and highest probability of an uncertain pixel.
         interior: Map from predict.py --interior on the same grid: cropland without the edges of parcels. Touching
             parcels are split and then share an edge. null splits no parcels.

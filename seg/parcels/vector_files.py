@@ -150,8 +150,8 @@ def require_vector_output(output: Path) -> None:
     """Check before long work that a vector file can be written, without creating it.
 
     Raises:
-        ConfigError: The suffix is unknown or, in a format of several files, has capitals; the folder is missing or
-            read-only, the path is a folder but no File Geodatabase, or the path is a file whose name ends in .gdb.
+        ConfigError: The suffix is unknown, or it has capitals although the format consists of several files. The folder
+            is missing or read-only. The path is a folder but not a File Geodatabase, or a file whose name ends in .gdb.
     """
     if format_of(output) in {"OpenFileGDB", "ESRI Shapefile"} and output.suffix not in FORMATS:
         raise ConfigError(f"{output}: wanted a name that ends in {output.suffix.lower()}, without capitals")

@@ -35,8 +35,8 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 HALVINGS = 5
-"""Largest number of times that the tolerance of a unit is halved. If this is not enough, the unit keeps its original
-outlines."""
+"""Largest number of times that the tolerance of a unit is halved. If the simplified unit still meets another unit then,
+it keeps its original outlines."""
 
 Advance = Callable[[int, int], None]
 """Function called with the number of finished blocks and the number of all blocks."""

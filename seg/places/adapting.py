@@ -79,7 +79,8 @@ def adapt(
         settings: Mix and size of the sample.
 
     Raises:
-        ConfigError: The output is the model's own folder, or the device is unknown.
+        ConfigError: The output is the model's own folder, the device is unknown, or the model normalises each scene
+            and the mix is 0, so that nothing would change.
         RasterError: No scene can be read, or no scene has a valid pixel.
         PackageError: The package is damaged or has an older format, a scene does not fit the package, or the output
             cannot be written.
@@ -89,16 +90,23 @@ def adapt(
             f"output {output} is the folder of the model, which must not be replaced; name another folder"
         )
     parent = read_package(model)
+    if parent.normalises_scenes and not settings.mix:
+        raise ConfigError(
+            f"{model}: normalises each scene by its own statistics, so it needs no new band statistics; map the scenes "
+            "with this model, or adapt BatchNorm too with --mix above 0"
+        )
     place = fitting_place(scenes, parent, reading)
     backend = TorchBackend(model, parent, ComputeSettings(device=reading.device, precision="32"))
     windows = sample_windows(place, settings.windows)
     before = _probabilities(backend, place, windows, "before")
     statistics = band_statistics(_valid_pixels(place, windows))
     network = backend.model
-    network.normalization.fill(statistics.mean, statistics.std)
+    if not parent.normalises_scenes:
+        network.normalization.fill(statistics.mean, statistics.std)
+    fill = network.normalization.mean.tolist()
     batches = (
         (torch.from_numpy(image).to(backend.device), torch.from_numpy(valid).to(backend.device))
-        for image, valid in with_progress(_mingled_batches(place, windows, statistics.mean), "adapting")
+        for image, valid in with_progress(_mingled_batches(place, windows, fill), "adapting")
     )
     movements = mix_in(network, batches, settings.mix)
     after = _probabilities(backend, place, windows, "after")

@@ -11,6 +11,13 @@ from seg.package.features import Vectors
 
 _EARTH = pyproj.Geod(ellps="WGS84")
 
+MOST_NOVEL = 0.9
+"""Quantile of the novelty of the remaining candidates at which novelty is cut off. Without a limit, the first squares
+would be outliers such as clouds and quarries, which are rare and teach little about the rest of the place."""
+
+
+_MEAN, _EARLIER, _LABELLED = "the mean of the place", "the earlier squares", "the labelled and earlier squares"
+
 
 @dataclass(frozen=True)
 class Candidates:
@@ -22,6 +29,7 @@ class Candidates:
         centres: (N, 2) longitude and latitude.
         zones: Name of each square's zone; if there are no zones, all squares have the same name.
         similarity: (N,) cosine similarity to examples, -1 to 1; None for a choice by uncertainty and novelty.
+        labelled: (M, F) pooled features of squares that have labels already; None if there are no such squares.
     """
 
     entropy: npt.NDArray[np.float64]
@@ -29,6 +37,7 @@ class Candidates:
     centres: Vectors
     zones: Sequence[str]
     similarity: npt.NDArray[np.float64] | None = None
+    labelled: Vectors | None = None
 
 
 @dataclass(frozen=True)
@@ -49,8 +58,9 @@ class Chosen:
 def choose_squares(candidates: Candidates, count: int, least_distance_m: float) -> list[Chosen]:
     """Choose squares one after the other; each is the best of the remaining candidates.
 
-    The score is entropy times novelty. Novelty is the distance from the nearest chosen square in the space of pooled
-    features, each scaled to standard deviation 1. The first square is compared with the mean of all candidates.
+    The score is entropy times novelty. Novelty is the distance from the nearest square that is labelled or chosen, in
+    the space of pooled features, each scaled to standard deviation 1. If no square is labelled, the first square is
+    compared with the mean of all candidates. Novelty counts only up to the quantile MOST_NOVEL.
 
     Args:
         candidates: Squares to choose from.
@@ -61,21 +71,22 @@ def choose_squares(candidates: Candidates, count: int, least_distance_m: float) 
         The squares in the order of their choice.
     """
     left = zone_quotas(candidates.zones, count)
-    scaled = _scaled(candidates.vectors)
-    novelty = np.linalg.norm(scaled, axis=1)
+    scaled, novelty, others = _first_novelty(candidates)
     free = np.ones(len(scaled), dtype=bool)
     chosen: list[Chosen] = []
     while len(chosen) < count:
-        open_zone = np.array([left[zone] > 0 for zone in candidates.zones])
-        score = candidates.entropy * novelty if candidates.similarity is None else candidates.similarity
-        allowed = np.where(free & open_zone, score, -np.inf)
-        best = int(np.argmax(allowed))
-        if not np.isfinite(allowed[best]):
+        open_now = free & np.array([left[zone] > 0 for zone in candidates.zones])
+        if not open_now.any():
             break
-        chosen.append(Chosen(best, float(score[best]), _reason(candidates, best, float(novelty[best]), bool(chosen))))
+        score = candidates.similarity
+        if score is None:
+            score = candidates.entropy * np.minimum(novelty, np.quantile(novelty[open_now], MOST_NOVEL))
+        best = int(np.argmax(np.where(open_now, score, -np.inf)))
+        chosen.append(Chosen(best, float(score[best]), _reason(candidates, best, float(novelty[best]), others)))
         left[candidates.zones[best]] -= 1
         distance = np.linalg.norm(scaled - scaled[best], axis=1)
-        novelty = np.minimum(novelty, distance) if len(chosen) > 1 else distance
+        novelty = distance if others == _MEAN else np.minimum(novelty, distance)
+        others = _LABELLED if candidates.labelled is not None else _EARLIER
         free &= _metres_from(candidates.centres, best) >= max(least_distance_m, 1e-6)
     return chosen
 
@@ -98,10 +109,17 @@ def zone_quotas(zones: Sequence[str], count: int) -> dict[str, int]:
     return dict(zip(names.tolist(), quotas.tolist(), strict=True))
 
 
-def _scaled(vectors: Vectors) -> Vectors:
+def _first_novelty(candidates: Candidates) -> tuple[Vectors, Vectors, str]:
+    """Scaled features (N, F), the novelty of each candidate before the first choice, and what it is measured from."""
+    vectors, known = candidates.vectors, candidates.labelled
     deviation = vectors.std(axis=0)
-    scaled = (vectors - vectors.mean(axis=0)) / np.where(deviation > 0, deviation, 1.0)
-    return np.asarray(scaled / np.sqrt(vectors.shape[1]), dtype=np.float64)
+    scale = np.where(deviation > 0, deviation, 1.0) * np.sqrt(vectors.shape[1])
+    scaled: Vectors = (vectors - vectors.mean(axis=0)) / scale
+    if known is None:
+        return scaled, np.linalg.norm(scaled, axis=1), _MEAN
+    labelled = (known - vectors.mean(axis=0)) / scale
+    distances = [np.linalg.norm(scaled - one, axis=1) for one in labelled]
+    return scaled, np.min(distances, axis=0), _LABELLED
 
 
 def _metres_from(centres: Vectors, index: int) -> npt.NDArray[np.float64]:
@@ -110,10 +128,10 @@ def _metres_from(centres: Vectors, index: int) -> npt.NDArray[np.float64]:
     return np.asarray(metres, dtype=np.float64)
 
 
-def _reason(candidates: Candidates, index: int, novelty: float, follows: bool) -> str:
+def _reason(candidates: Candidates, index: int, novelty: float, others: str) -> str:
     if candidates.similarity is not None:
         return f"similarity {candidates.similarity[index]:.2f} to the examples"
     entropy = candidates.entropy[index]
     share = float((candidates.entropy < entropy).mean())
-    others = "the earlier squares" if follows else "the mean of the place"
-    return f"less certain than {share:.0%} of the squares ({entropy:.2f} bits), distance {novelty:.2f} from {others}"
+    certainty = f"less certain than {share:.0%} of the squares (entropy {entropy:.2f} bits)"
+    return f"{certainty}, distance {novelty:.2f} from {others}"

@@ -18,6 +18,7 @@ from seg.package.description import ModelPackage
 from seg.places.settings import PlaceSettings
 from seg.raster.chips import Chip, Reading, read_chip
 from seg.raster.grid import Grid, open_raster, read_grid
+from seg.raster.scene_statistics import MatchedScenes
 from seg.raster.windows import window_grid
 
 LOG = logging.getLogger(__name__)
@@ -43,11 +44,14 @@ class Place:
         grids: Grid of each scene.
         bands: 1-based bands of every scene in the order of the model.
         nodata: Additional value that means "no data", or None.
+        matching: Change of each scene's values to the statistics of the training images; None if the model does not
+            normalise each scene.
     """
 
     grids: Sequence[Grid]
     bands: tuple[int, ...]
     nodata: float | None
+    matching: MatchedScenes | None = None
 
     def read(self, grid: Grid, window: Window, fill: Sequence[float]) -> Chip:
         """Read a window; invalid pixels get the fill value of their band.
@@ -57,6 +61,13 @@ class Place:
         """
         with open_raster(grid.path) as dataset:
             return read_chip(dataset, window, Reading(self.bands, fill, self.nodata))
+
+    def network_input(self, grid: Grid, window: Window, fill: Sequence[float]) -> Chip:
+        """Read a window as `read`, with the values that the network gets."""
+        if self.matching is None:
+            return self.read(grid, window, fill)
+        with open_raster(grid.path) as dataset:
+            return self.matching.read(dataset, grid.path, window)
 
 
 @dataclass(frozen=True)
@@ -103,7 +114,20 @@ def fitting_place(scenes: Sequence[Path], package: ModelPackage, settings: Place
                 f"{grid.path}: the model would read bands {list(bands)}, but bands {list(found[0])} in "
                 f"{grids[0].path}; wanted the same order of bands in all scenes; name the bands with --bands"
             )
-    return Place(grids, found[0], package.nodata if settings.nodata is None else settings.nodata)
+    return place_of(grids, found[0], package.nodata if settings.nodata is None else settings.nodata, package)
+
+
+def place_of(grids: Sequence[Grid], bands: tuple[int, ...], nodata: float | None, package: ModelPackage) -> Place:
+    """Place of scenes that fit a model; their values are matched if the model normalises each scene.
+
+    Args:
+        grids: Grid of each scene.
+        bands: 1-based bands of every scene in the order of the model.
+        nodata: Additional value that means "no data", or None.
+        package: Description of the model.
+    """
+    matching = MatchedScenes(Reading(bands, package.mean, nodata), package.std) if package.normalises_scenes else None
+    return Place(grids, bands, nodata, matching)
 
 
 def sample_windows(place: Place, count: int) -> list[SampledWindow]:
@@ -149,7 +173,7 @@ def _of_scene(place: Place, grid: Grid, count: int, random: np.random.Generator)
 def _shares(sizes: Sequence[int], count: int) -> list[int]:
     """Number of windows for each scene, in proportion to its size.
 
-    If there are more scenes than windows, an even selection of the scenes gets windows.
+    If there are more scenes than windows, some scenes get no window; these are spread evenly over the list.
     """
     total = sum(sizes)
     ends = [(2 * end * count + total) // (2 * total) for end in accumulate(sizes)]  # rounded, in whole numbers
@@ -183,7 +207,7 @@ def read_batches(place: Place, windows: Sequence[SampledWindow], fill: Sequence[
         images[:] = np.asarray(fill, dtype=np.float32)[:, None, None]
         valid = np.zeros((len(part), SIDE, SIDE), dtype=bool)
         for number, window in enumerate(part):
-            chip = place.read(window.grid, window.window, fill)
+            chip = place.network_input(window.grid, window.window, fill)
             height, width = chip.valid.shape
             images[number, :, :height, :width] = chip.image
             valid[number, :height, :width] = chip.valid

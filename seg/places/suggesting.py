@@ -13,13 +13,13 @@ from rasterio.windows import Window
 from seg.errors import PackageError, RasterError
 from seg.inference.compute.backends import Backend, Features, Probability
 from seg.inference.compute.choose_backend import open_backend
-from seg.inference.features.unlikeness import pooled_patches
 from seg.inference.settings import ComputeSettings
+from seg.inference.unlikeness import pooled_patches
 from seg.package.description import ModelPackage
 from seg.package.features import Vectors
 from seg.package.read import read_package
 from seg.places.choosing import Candidates, choose_squares
-from seg.places.ground import example_points, labelled_ground, outline_of, pixel_of, zone_names
+from seg.places.ground import LabelledGround, example_points, labelled_ground, outline_of, pixel_of, zone_names
 from seg.places.sampling import SIDE, Place, fitting_place
 from seg.places.settings import PlaceSettings, SuggestionSettings
 from seg.raster.chips import BoolMask
@@ -114,10 +114,14 @@ def suggest(model: Path, scenes: Sequence[Path], reading: PlaceSettings, setting
         raise PackageError(f"{model}: its network has no encoder, so squares cannot be compared; use another model")
     squares = _candidate_squares(place, settings.size_m)
     ground = labelled_ground(settings.labelled) if settings.labelled else None
-    free = [square for square in squares if ground is None or not ground.overlaps(outline_of(*square))]
+    known, free = _parted(squares, ground)
     if not free:
         raise RasterError(f"{place.grids[0].path}: every square is labelled already; name other scenes")
     looks = _look_at(place, backend, package, free)
+    if not looks:
+        raise RasterError(
+            f"{place.grids[0].path}: no square has data in half of its pixels; check the scene's nodata value"
+        )
     if settings.like is not None:
         looks = _compared(place, backend, package, looks, settings.like)
     outlines = [outline_of(look.grid, look.window) for look in looks]
@@ -128,6 +132,7 @@ def suggest(model: Path, scenes: Sequence[Path], reading: PlaceSettings, setting
         _centres(outlines),
         zones,
         None if settings.like is None else np.array([look.similarity for look in looks]),
+        _vectors_of(place, backend, package, known) if settings.like is None else None,
     )
     chosen = choose_squares(candidates, settings.count, settings.least_distance_m)
     found = [
@@ -136,7 +141,7 @@ def suggest(model: Path, scenes: Sequence[Path], reading: PlaceSettings, setting
         )
         for one in chosen
     ]
-    return Suggestion(place, package, found, len(looks), len(squares) - len(free))
+    return Suggestion(place, package, found, len(looks), len(known))
 
 
 def _candidate_squares(place: Place, size_m: float) -> list[tuple[Grid, Window]]:
@@ -157,6 +162,24 @@ def _candidate_squares(place: Place, size_m: float) -> list[tuple[Grid, Window]]
     return [squares[number] for number in sorted(order)]
 
 
+def _parted(
+    squares: Sequence[tuple[Grid, Window]], ground: LabelledGround | None
+) -> tuple[list[tuple[Grid, Window]], list[tuple[Grid, Window]]]:
+    """Squares that have labels, and squares that have none."""
+    parts: tuple[list[tuple[Grid, Window]], ...] = [], []
+    for square in squares:
+        parts[0 if ground is not None and ground.overlaps(outline_of(*square)) else 1].append(square)
+    return parts[0], parts[1]
+
+
+def _vectors_of(
+    place: Place, backend: Backend, package: ModelPackage, squares: Sequence[tuple[Grid, Window]]
+) -> Vectors | None:
+    """(M, F) pooled features of labelled squares; None if there are no such squares with enough data."""
+    looks = _look_at(place, backend, package, squares)
+    return np.stack([look.vector for look in looks]) if looks else None
+
+
 def _look_at(
     place: Place, backend: Backend, package: ModelPackage, squares: Sequence[tuple[Grid, Window]]
 ) -> list[_Look]:
@@ -173,10 +196,6 @@ def _look_at(
                 entropies.append(float(_entropy(seen.probability())[seen.valid].mean()))
         if vectors and valid >= LEAST_VALID:
             looks.append(_Look(grid, window, float(np.mean(entropies)), np.mean(vectors, axis=0)))
-    if not looks:
-        raise RasterError(
-            f"{place.grids[0].path}: no square has data in half of its pixels; check the scene's nodata value"
-        )
     return looks
 
 
@@ -199,7 +218,7 @@ def _seen(place: Place, backend: Backend, package: ModelPackage, grid: Grid, win
     corner = window.col_off - left, window.row_off - above
     width = min(max(SIDE, left + int(window.width)), grid.width - corner[0])
     height = min(max(SIDE, above + int(window.height)), grid.height - corner[1])
-    chip = place.read(grid, Window(*corner, width, height), package.mean)
+    chip = place.network_input(grid, Window(*corner, width, height), package.mean)
     rows, columns = slice(above, above + int(window.height)), slice(left, left + int(window.width))
     cells = (slice(part.start // stride, -(-part.stop // stride)) for part in (rows, columns))
     features = backend.features(chip.image)[:, *cells]
@@ -207,7 +226,7 @@ def _seen(place: Place, backend: Backend, package: ModelPackage, grid: Grid, win
 
 
 def _parts(square: Window) -> list[Window]:
-    """Windows of at most SIDE pixels that tile a square; if there are more than MOST_LOOKS, an even selection."""
+    """Windows of at most SIDE pixels that tile a square. At most MOST_LOOKS windows are kept, evenly spaced."""
     parts = [
         Window(square.col_off + part.col_off, square.row_off + part.row_off, part.width, part.height)
         for part in window_grid(int(square.height), int(square.width), SIDE, SIDE)

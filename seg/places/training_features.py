@@ -8,12 +8,12 @@ import yaml
 from seg.data.dataset.catalogue import read_catalogue
 from seg.errors import PackageError, SegError
 from seg.inference.compute.torch_backend import TorchBackend
-from seg.inference.features.unlikeness import pooled_patches
 from seg.inference.settings import ComputeSettings
+from seg.inference.unlikeness import pooled_patches
 from seg.package.description import ModelPackage
 from seg.package.features import Vectors, add_features, describe_features
 from seg.package.read import read_package
-from seg.places.sampling import Place, sample_windows
+from seg.places.sampling import place_of, sample_windows
 from seg.raster.grid import read_grid
 from seg.terminal.plain_yaml import load_plain
 from seg.terminal.progress import with_progress
@@ -42,10 +42,10 @@ def describe_training(folder: Path, images: Sequence[Path]) -> ModelPackage | No
     backend = TorchBackend(folder, package, ComputeSettings(device="cpu"))
     if not backend.has_features:
         return None
-    place = Place([read_grid(image) for image in images], package.bands, package.nodata)
+    place = place_of([read_grid(image) for image in images], package.bands, package.nodata, package)
     windows: list[Vectors] = []
     for sampled in with_progress(sample_windows(place, MOST_WINDOWS), "describing the training images"):
-        chip = place.read(sampled.grid, sampled.window, package.mean)
+        chip = place.network_input(sampled.grid, sampled.window, package.mean)
         vectors = pooled_patches(backend.features(chip.image), chip.valid, package.stride)
         if len(vectors):
             windows.append(vectors)

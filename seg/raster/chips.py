@@ -15,7 +15,7 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from seg.errors import DamageError, RasterError
-from seg.raster.date_bands import UNDATED, dates_of
+from seg.raster.date_bands import UNDATED, DateMask, dates_of, missing_bands
 from seg.raster.grid import alpha_bands, band_texts, readable_metadata, require_real
 from seg.raster.remote import is_remote, shown_name
 from seg.raster.voids import NO_DATA_FROM, Extremes, extremes, is_missing, is_suspicious, require_plausible
@@ -23,8 +23,6 @@ from seg.raster.voids import NO_DATA_FROM, Extremes, extremes, is_missing, is_su
 FloatImage = npt.NDArray[np.float32]
 BoolMask = npt.NDArray[np.bool_]
 ByteMask = npt.NDArray[np.uint8]
-DateMask = npt.NDArray[np.uint16]
-"""(H, W) bits: bit d is set where date d holds no data."""
 
 Polygons = npt.NDArray[np.object_]
 """Shapely polygons, (N,)."""
@@ -150,11 +148,7 @@ def measured(chip: Chip, dates: Sequence[int]) -> FloatImage:
     """
     if chip.missing is None:
         return chip.image
-    image = chip.image.copy()
-    for band, date in zip(image, dates, strict=True):
-        if date != UNDATED:
-            band[(chip.missing >> date & 1).astype(bool)] = np.nan
-    return image
+    return np.where(missing_bands(chip.missing, dates), np.float32(np.nan), chip.image)
 
 
 def _read_dates(dataset: DatasetReader, window: Window, reading: Reading, dates: Sequence[int]) -> Chip:
@@ -241,8 +235,7 @@ def read_stored(
     if pixels.dtype.kind == "f":
         valid &= (np.abs(pixels) < NO_DATA_FROM).all(axis=0)
     if not valid.all():
-        for band in pixels:
-            band[~valid] = 0
+        np.copyto(pixels, 0, where=~valid)
     with np.errstate(over="ignore"):
         # Rounding to float32 does no harm: the extremes are only compared with known voids.
         if is_suspicious(extremes(pixels, {storage.dtypes[bands[0] - 1]})):

@@ -74,7 +74,7 @@ def read_classes(dataset: DatasetReader, window: Window | None = None, labels: L
 
 def _wanted(labels: LabelMapping) -> str:
     if labels != PLAIN_LABELS:
-        return f"the values of labels ({labels}); add them there, or set labels.other=rest"
+        return f"the values of labels ({labels}); add the missing values to labels, or set labels.other=rest"
     return (
         f"{OTHER} (other), {CROPLAND} (cropland) or {IGNORE} (no label, nodata); recode the file, or give the class "
         "map if this is a probability map"

@@ -28,7 +28,7 @@ class UnionFind:
         """Append new numbers, each in a set of its own.
 
         Args:
-            count: How many numbers to append.
+            count: Number of sets to append.
         """
         self._parents.extend(range(len(self), len(self) + count))
 

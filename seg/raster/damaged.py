@@ -42,7 +42,8 @@ def read_damaged(dataset: DatasetReader, window: Window, reading: Reading) -> tu
     Raises:
         RasterError: A source file of a mosaic cannot be opened, or the raster holds complex numbers.
     """
-    with one_thread():  # GDAL opens the source files of a mosaic only now, and these need the setting too.
+    # GDAL opens the source files of a mosaic only when it reads their pixels, so `one_thread` must hold here too.
+    with one_thread():
         try:
             return read_chip(dataset, window, reading), np.zeros((window.height, window.width), dtype=bool)
         except DamageError:
@@ -92,8 +93,8 @@ def is_unwritten(dataset: DatasetReader, window: Window, reading: Reading) -> bo
         window: Window inside the raster.
         reading: Bands to read, and the treatment of invalid pixels.
     """
-    # A pixel is valid only if every band holds data, or every band of a date. For a single date, one empty band is
-    # enough.
+    # Without dates, a pixel is valid only if every band holds data, so one empty band makes all pixels invalid. With
+    # dates, all bands must be empty.
     dated = dataset.driver == "GTiff" and (reading.dates or band_dates(dataset, reading.bands))
     return all(_is_unwritten(dataset, window, reading, band) for band in reading.bands[: None if dated else 1])
 

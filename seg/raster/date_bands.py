@@ -3,7 +3,13 @@
 import re
 from collections.abc import Sequence
 
+import numpy as np
+import numpy.typing as npt
+
 from seg.errors import RasterError
+
+DateMask = npt.NDArray[np.uint16]
+"""(H, W) bits: bit d is set where date d holds no data."""
 
 SEPARATOR = "@"
 """Character between the name of a band and its date."""
@@ -15,7 +21,7 @@ MOST_DATES = 16
 """Largest number of dates in a scene; `Chip.missing` has one bit for each."""
 
 UNDATED = -1
-"""Date of a band whose name has none."""
+"""Date of a band without a date in its name."""
 
 
 def dated_name(band: str, date: str) -> str:
@@ -32,8 +38,8 @@ def dates_of(names: Sequence[str]) -> tuple[int, ...]:
         names: Names of the bands.
 
     Returns:
-        One number per band; () if the bands have fewer than two dates. Then a pixel is valid only if all bands hold
-        data.
+        One number per band; () if the bands have fewer than two dates. In this case, a pixel is valid only if all bands
+        hold data.
 
     Raises:
         RasterError: There are more than MOST_DATES dates.
@@ -48,3 +54,14 @@ def dates_of(names: Sequence[str]) -> tuple[int, ...]:
 def _date_of(name: str) -> str:
     date = name.rpartition(SEPARATOR)[2] if SEPARATOR in name else ""
     return date if DATE.fullmatch(date) else ""
+
+
+def missing_bands(missing: DateMask, dates: Sequence[int]) -> npt.NDArray[np.bool_]:
+    """(C, H, W) True where the date of a band is missing.
+
+    Args:
+        missing: (H, W) bits of the dates without data.
+        dates: Date of each band, as `dates_of` returns them.
+    """
+    numbers = np.asarray(dates)[:, None, None]
+    return np.asarray((numbers != UNDATED) & (missing[None] >> np.maximum(numbers, 0) & 1).astype(bool))

@@ -34,7 +34,7 @@ def files_in(folder: Path, suffixes: Collection[str] = RASTER_SUFFIXES) -> list[
 
     Args:
         folder: An existing folder.
-        suffixes: Suffixes in lower case; suffixes of files are compared without case.
+        suffixes: Suffixes in lower case; files with these suffixes in upper case are found too.
     """
     wanted = {*suffixes, *(_BINARY if set(_BINARY) & set(suffixes) else ())}
     entries = [path for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
@@ -45,7 +45,7 @@ def files_in(folder: Path, suffixes: Collection[str] = RASTER_SUFFIXES) -> list[
 
 
 def unrecognised_file(folder: Path, stem: str) -> Path | None:
-    """First file with a stem and a suffix that neither rasters nor sidecar files have; None if there is none."""
+    """First file with a given stem that is neither a raster nor a sidecar file; None if there is none."""
     read = set(files_in(folder))
     return next((path for path in sorted(folder.glob(f"{glob.escape(stem)}.*")) if _looks_like_data(path, read)), None)
 

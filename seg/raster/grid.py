@@ -182,7 +182,7 @@ def open_raster(path: Path) -> Iterator[DatasetReader]:
 
 @contextmanager
 def readable_metadata(path: Path) -> Iterator[None]:
-    """Convert errors in reading metadata, such as `colorinterp`; GDAL reads some metadata only after opening a file.
+    """Convert errors in reading metadata to RasterError; GDAL reads some metadata only after opening a file.
 
     Args:
         path: The file, for the message.

@@ -91,8 +91,8 @@ def settings_to_open(name: str) -> Iterator[None]:
     if not is_remote(name):
         yield
         return
-    # GDAL would list the folder to find files that belong to the raster. On a server the list can be long, so GDAL asks
-    # for the few possible names instead.
+    # GDAL would list the folder to find files that belong to the raster. On a server the list can be long. With this
+    # setting, GDAL asks for the few possible names instead.
     with one_thread(), rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="TRUE"):
         yield
 

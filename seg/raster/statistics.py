@@ -30,7 +30,8 @@ class BandStatistics:
     Attributes:
         mean: One value per band.
         std: One value per band, above 0; 1 for a constant band, so that normalisation turns the band into 0.
-        count: Number of valid pixels; of several dates, those of the most frequent date.
+        count: Number of valid pixels. If the bands have several dates, the number for the date with the most valid
+            pixels.
     """
 
     mean: tuple[float, ...]
@@ -65,8 +66,32 @@ def band_statistics(samples: Iterable[npt.NDArray[np.float32]]) -> BandStatistic
         samples: (C, N) valid pixels each, NaN in the bands of missing dates; N may be 0, C must not change.
 
     Raises:
-        RasterError: There is no valid pixel, or none of some date.
+        RasterError: There is no valid pixel, or a date has no valid pixel.
     """
+    found = _merged(samples)
+    if found is None or not found[0].all():
+        raise RasterError("the training scenes hold no valid pixel, so bands have no statistics; check their nodata")
+    return _finished(*found)
+
+
+def scene_band_statistics(samples: Iterable[npt.NDArray[np.float32]], bands: int) -> BandStatistics:
+    """Mean and standard deviation of the samples of one scene, which may lack a date or hold no valid pixel.
+
+    Args:
+        samples: As for `band_statistics`.
+        bands: Number of bands.
+
+    Returns:
+        Statistics; mean 0 and deviation 1 for a band without a valid pixel.
+    """
+    found = _merged(samples)
+    return BandStatistics((0.0,) * bands, (1.0,) * bands, 0) if found is None else _finished(*found)
+
+
+def _merged(
+    samples: Iterable[npt.NDArray[np.float32]],
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64], npt.NDArray[np.float64]] | None:
+    """Number of pixels, mean and sum of squared differences of each band; None if no sample has a pixel."""
     counts: npt.NDArray[np.int64] = np.zeros(0, np.int64)
     mean = squares = np.zeros(0)
     for sample in samples:
@@ -79,9 +104,13 @@ def band_statistics(samples: Iterable[npt.NDArray[np.float32]]) -> BandStatistic
         total, apart = np.maximum(counts + sizes, 1), centre - mean
         squares = squares + spread + apart**2 * (counts * sizes / total)
         mean, counts = mean + apart * (sizes / total), counts + sizes
-    if not len(counts) or not counts.all():
-        raise RasterError("the training scenes hold no valid pixel, so bands have no statistics; check their nodata")
-    std = np.sqrt(squares / counts)
+    return (counts, mean, squares) if len(counts) else None
+
+
+def _finished(
+    counts: npt.NDArray[np.int64], mean: npt.NDArray[np.float64], squares: npt.NDArray[np.float64]
+) -> BandStatistics:
+    std = np.sqrt(squares / np.maximum(counts, 1))
     std[std == 0] = 1.0
     return BandStatistics(tuple(mean.tolist()), tuple(std.tolist()), int(counts.max()))
 

@@ -30,8 +30,9 @@ HIGH_VOIDS = (65535.0, 2147483648.0, 4294967296.0)
 _LOW, _HIGH = frozenset(LOW_VOIDS), frozenset(HIGH_VOIDS)
 
 _ALONE = 0.9
-"""Share that a void must have of the values beyond half the void (for -9999, the values below about -5000). The other
-values may be mixtures of the void with measured values, which resampling creates."""
+"""A void must make up at least this share of the values that are more extreme than half the void (for -9999, of the
+values below about -5000). The other values may be mixtures of the void with measured values, which resampling
+creates."""
 
 _HIGH_SHARE = 0.05
 """A high void must fill at least this share of a window; if fewer pixels have this value, they count as saturated."""

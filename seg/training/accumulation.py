@@ -32,11 +32,11 @@ def batch_weight(mask: Tensor, by: Accumulation) -> Tensor:
 class GroupScaling:
     """Average the gradients of a group of batches, weighted by labelled pixels or images.
 
-    Lightning divides the loss of each batch by the group length. Scenes of all sizes would then have the same weight.
-    If the last group of an epoch is shorter than the others, its gradient would be too small. This class multiplies the
-    loss of each batch by the weight of the batch and by the group length. Before the optimiser step, this class divides
-    the gradient by the sum of the weights. With `by="area"` and a loss that is a mean over pixels, such as
-    cross-entropy, the gradient is then the same as for a single batch with all pixels of the group.
+    Lightning only divides the loss of each batch by the group length. Scenes of all sizes then have the same weight,
+    and the gradient of a shorter group at the end of an epoch is too small. This class multiplies the loss of each
+    batch by the weight of the batch and by the group length. Before the optimiser step, this class divides the gradient
+    by the sum of the weights. With `by="area"` and a loss that is a mean over pixels, such as cross-entropy, the
+    gradient is then the same as for a single batch with all pixels of the group.
 
     Args:
         by: Rule for the weight of a batch, as for `batch_weight`.

@@ -1,7 +1,7 @@
 """Callbacks for the running statistics of BatchNorm when each batch holds one image.
 
 BatchNorm uses batch statistics in training and running statistics in evaluation. If each batch holds one image, batch
-statistics and running statistics can differ widely. Each callback reduces this difference in another way;
+statistics and running statistics can differ widely. Each callback reduces this difference in a different way;
 configs/README.md compares their scores.
 """
 
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from seg.errors import ConfigError
-from seg.training.trainer_state import is_last_validation
+from seg.training.progress import is_last_validation
 
 BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d | nn.SyncBatchNorm
 
@@ -111,8 +111,8 @@ class RecomputeBatchNorm(L.Callback):
     use these statistics, so validation must run at the end of the last epoch. List this callback after a callback that
     averages weights, so that the averaged weights are used.
 
-    `torch.optim.swa_utils.update_bn` would run the network in training mode and so apply dropout, but evaluation never
-    applies dropout.
+    `torch.optim.swa_utils.update_bn` is not used, because it runs the network in training mode. Dropout would then
+    change the statistics, but evaluation does not apply dropout.
 
     Example:
         Trainer(callbacks=[EMAWeightAveraging(decay=0.98), RecomputeBatchNorm()])
@@ -155,8 +155,9 @@ class SyncRunningStatistics(L.Callback):
     """Merge the running statistics of several processes, as if one process had processed every batch.
 
     Each process updates its running statistics from its own batches only, and PyTorch would keep the statistics of the
-    first process. After each round of batches, this callback merges the statistics with one sum over the processes. A
-    single process needs no merging. List this callback after callbacks that recompute statistics before a validation.
+    first process. After each round of batches, one in each process, this callback merges the statistics with one sum
+    over the processes. A single process needs no merging. List this callback after callbacks that recompute statistics
+    before a validation.
 
     Example:
         Trainer(devices=2, strategy="ddp", callbacks=[SyncRunningStatistics()])

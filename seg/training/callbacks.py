@@ -18,18 +18,18 @@ from seg.training.pictures.learning_curves import LearningCurves
 from seg.training.pictures.panels import PanelConfig, PredictionPanels
 from seg.training.pictures.score_curves import ScoreCurves
 from seg.training.pictures.teacher_panels import TeacherPanels
+from seg.training.progress import is_trial
 from seg.training.run.record import RunRecord
 from seg.training.run.wandb import WandbFiles, require_wandb, start_wandb
-from seg.training.safeguards.stop_at_nan import StopAtNan
-from seg.training.safeguards.stop_at_signal import StopAtSignal
-from seg.training.safeguards.watch_targets import WatchTargets
 from seg.training.schedule import LEARNING_RATE
-from seg.training.trainer_state import is_trial
+from seg.training.stop_at_nan import StopAtNan
+from seg.training.stop_at_signal import StopAtSignal
 from seg.training.warmups.batch import WarmupBatch
 from seg.training.warmups.data import WarmupData
 from seg.training.warmups.layers import WarmupLayers
 from seg.training.warmups.learning_rate import WarmupLearningRate
 from seg.training.warmups.loss import WarmupLoss
+from seg.training.watch_targets import WatchTargets
 
 CALLBACK_KEYS: dict[str, type[Callback]] = {
     "warmup": WarmupLearningRate,
@@ -37,8 +37,8 @@ CALLBACK_KEYS: dict[str, type[Callback]] = {
     "warmup_layers": WarmupLayers,
     "warmup_data": WarmupData,
     "warmup_loss": WarmupLoss,
-    # batch_norm comes after warmup_layers. Stages that warmup_layers releases train their norms, unless batch_norm
-    # freezes the norms.
+    # batch_norm comes after warmup_layers, which puts the norms of a released stage into training mode. batch_norm may
+    # then freeze these norms.
     "batch_norm": FreezeBatchNorm,
 }
 """Callbacks by their key on the command line. With default settings, only `warmup` has an effect."""
@@ -131,7 +131,7 @@ def tracking_callbacks(
 
 
 class EpochLine(Callback):
-    """Print one line after each validated epoch, as a replacement of the progress bar in log files."""
+    """Print one line after each validated epoch; in log files, these lines replace the progress bar."""
 
     def __init__(self) -> None:
         self._validated = False

@@ -11,11 +11,12 @@ from typing import Any, get_type_hints
 
 from seg.data.datamodule import CroplandDataModule
 from seg.errors import ConfigError, PackageError, listed
-from seg.models.config import has_type
+from seg.models.config import ModelConfig, has_type
 from seg.package.checkpoint import Checkpoint
-from seg.package.screener import SCREEN
+from seg.raster.statistics import BandStatistics
 from seg.training.initial_weights import PRETEXT
 from seg.training.task_choice import DEFAULT_TASK, TASKS, task_of_checkpoint
+from seg.training.tasks.cropland import CroplandTask
 
 Options = dict[str, Any]
 """Plain values by option name, nested as on the command line."""
@@ -48,8 +49,7 @@ def task_options(checkpoint: Checkpoint, task: str = DEFAULT_TASK) -> Options:
     options.pop("bands")
     # The checkpoint's weights replace the encoder's weights. An untrusted checkpoint must not cause a download or open
     # another file.
-    if wrote is not TASKS[SCREEN]:
-        options["model"]["encoder_weights"] = None
+    options["model"]["encoder_weights"] = None
     options.pop("initial_weights", None)
     return options
 
@@ -62,6 +62,32 @@ def data_options(checkpoint: Checkpoint) -> Options:
     """
     stored = {name: checkpoint.data[name] for name in ("bands", "nodata", "labels") if name in checkpoint.data}
     return _checked(checkpoint.path, stored, get_type_hints(CroplandDataModule.__init__), "data.")
+
+
+def band_statistics_of(checkpoint: Checkpoint) -> BandStatistics | None:
+    """Mean and standard deviation by which a checkpoint's network normalises bands; None if they were not stored."""
+    mean, std = (checkpoint.weights.get(f"normalization.{name}") for name in ("mean", "std"))
+    if mean is None or std is None:
+        return None
+    return BandStatistics(tuple(mean.tolist()), tuple(std.tolist()), 0)
+
+
+def match_scenes(task: CroplandTask, data: CroplandDataModule, stored: BandStatistics | None) -> None:
+    """Tell the data how a network normalises bands; call this before the data are read.
+
+    A network from a checkpoint expects scenes that are matched to the images of its training, whatever dataset is read
+    now.
+
+    Args:
+        task: The task.
+        data: The data.
+        stored: Statistics of the checkpoint; None without a checkpoint.
+    """
+    data.by_scene = task.normalises_scenes
+    if data.by_scene and stored is not None:
+        if data.nodata is not None:
+            _ = data.statistics  # This computation also notes whether a pixel has the nodata value.
+        data.statistics = stored
 
 
 def with_overrides(
@@ -77,8 +103,8 @@ def with_overrides(
         trains: True for a training, which continues with the optimiser's state.
 
     Raises:
-        ConfigError: A given argument contradicts the weights or the optimiser's state, or another task wrote the
-            checkpoint that a training continues.
+        ConfigError: A given argument contradicts the weights or the optimiser's state, or a training is to continue a
+            checkpoint that another task wrote.
         PackageError: A value of the checkpoint has a wrong type or range.
     """
     wrote = task_of_checkpoint(checkpoint.task)
@@ -89,24 +115,20 @@ def with_overrides(
         )
     if wrote == PRETEXT != task:
         raise ConfigError(
-            f"{checkpoint.path}: was trained to fill in images, so it has no score; train on labels from it with "
+            f"{checkpoint.path}: was trained to fill in images, so it has no score; start a training on labels with "
             f"--model.initial_weights={checkpoint.path}, or add --task={PRETEXT}"
-        )
-    if SCREEN in (wrote, task) and wrote != task:
-        raise ConfigError(
-            f"{checkpoint.path}: was trained by the task {wrote}, but the task is {task}; add --task={wrote} or its "
-            "configuration"
         )
     options = task_options(checkpoint, task)
     for name, value in given.get("model", {}).items():
-        _require_same(checkpoint.path, f"model.model.{name}", value, options["model"].get(name, value), CHANGEABLE)
+        # An older checkpoint lacks options that were added later; it was trained with their defaults.
+        found = options["model"].get(name, getattr(ModelConfig(), name, value))
+        _require_same(checkpoint.path, f"model.model.{name}", value, found, CHANGEABLE)
     optimizer = options.get("optimizer", {})
     if trains and "name" in given.get("optimizer", {}):
-        found = optimizer.get("name", "adamw")  # older checkpoints have no name and always used adamw
+        found = optimizer.get("name", "adamw")  # Older checkpoints, all from adamw, store no optimiser's name.
         _require_same(checkpoint.path, "model.optimizer.name", given["optimizer"]["name"], found, set())
     joined = _joined(options, given)
-    if task != SCREEN:
-        joined["model"]["encoder_weights"] = None
+    joined["model"]["encoder_weights"] = None
     joined.pop("initial_weights", None)  # the checkpoint's weights replace initial weights
     return joined
 

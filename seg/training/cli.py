@@ -19,6 +19,7 @@ from lightning.pytorch.trainer import Trainer
 from seg.errors import ConfigError
 from seg.models.receptive_field import receptive_field_radius, unseen_context
 from seg.package.checkpoint import Checkpoint, read_checkpoint
+from seg.raster.statistics import BandStatistics
 from seg.terminal.command_line import (
     guarded,
     known_keys,
@@ -37,7 +38,7 @@ from seg.training.callbacks import (
     task_callbacks,
     tracking_callbacks,
 )
-from seg.training.checkpoint_options import data_options, with_overrides
+from seg.training.checkpoint_options import band_statistics_of, data_options, match_scenes, with_overrides
 from seg.training.checkpoints.atomic_io import with_atomic_io
 from seg.training.checkpoints.exact_resume import ExactResume
 from seg.training.checkpoints.saving import BestCheckpoint, LastCheckpoint, last_checkpoint, read_last
@@ -50,7 +51,7 @@ from seg.training.run.folder import (
     taken_folder,
 )
 from seg.training.run.record import RunConfig
-from seg.training.safeguards.stop_at_signal import interrupted_message
+from seg.training.stop_at_signal import interrupted_message
 from seg.training.task_choice import DEFAULTS, TASKS, data_module, wanted_task
 from seg.training.tasks.student import StudentTask
 from seg.training.trainer_options import (
@@ -118,7 +119,7 @@ class CroplandCLI(LightningCLI):
             type=Literal[tuple(TASKS)],
             default=self.task,
             help="Learn from labels only (cropland), or also from a teacher and unlabelled scenes (student); or fill "
-            "in hidden parts of unlabelled scenes (pretext); or find cells without cropland (screen).",
+            "in hidden parts of unlabelled scenes (pretext).",
         )
         parser.set_defaults(
             {
@@ -162,12 +163,14 @@ class CroplandCLI(LightningCLI):
         subcommand = self.config.subcommand
         options = self.config[subcommand]
         self.trained: tuple[int, int] | None = None  # epochs and steps of the checkpoint
+        self.matched_to: BandStatistics | None = None
         require_plain_values(options.as_dict())
         if not 0 <= options.seed_everything <= LARGEST_SEED:
             raise ConfigError(f"seed_everything is {options.seed_everything}; wanted 0 to {LARGEST_SEED}")
         if options.get("ckpt_path"):
             checkpoint = _selected_checkpoint(options)
             self.trained = checkpoint.epochs, checkpoint.steps
+            self.matched_to = band_statistics_of(checkpoint)
             self.config = parser.parse_object(
                 {subcommand: self._options_from_checkpoint(checkpoint, options)}, self.config
             )
@@ -179,7 +182,7 @@ class CroplandCLI(LightningCLI):
             )
 
     def _options_from_checkpoint(self, checkpoint: Checkpoint, options: Namespace) -> dict[str, dict[str, object]]:
-        """The checkpoint's network with the user's overrides, and data settings that the user has not set."""
+        """The checkpoint's network with the user's overrides, and its data settings unless the user has set them."""
         given = self._explicit_options()
         trains = self.config.subcommand == "fit"
         task = with_overrides(checkpoint, given.get("model", {}), self.task, trains)
@@ -201,7 +204,7 @@ class CroplandCLI(LightningCLI):
         """Build the trainer with loggers, progress bar and callbacks for the run's folder and the terminal.
 
         Raises:
-            ConfigError: An argument of the trainer is wrong, or the run's folder holds files that are not of a run.
+            ConfigError: An argument of the trainer is wrong, or the run's folder holds files that no run wrote.
         """
         options = self.config_init[self.subcommand]
         config, fits = options.trainer, self.subcommand == "fit"
@@ -220,8 +223,8 @@ class CroplandCLI(LightningCLI):
             has_logger = config.logger not in (False, [])
             callbacks += safeguards(self.datamodule.seed)
             callbacks += task_callbacks(self.task, options.panels)
-            # A pretext trains no head, so maps of its network would show nothing; a screener maps no pixels.
-            panels = replace(options.panels, scenes=0) if self.task in ("pretext", "screen") else options.panels
+            # A pretext task trains no head, so maps of its network would show nothing.
+            panels = replace(options.panels, scenes=0) if self.task == "pretext" else options.panels
             callbacks += tracking_callbacks(panels, self.datamodule, has_logger, options.ckpt_path)
         self.trainer_defaults["callbacks"] = callbacks
         try:
@@ -241,6 +244,7 @@ class CroplandCLI(LightningCLI):
         """
         if isinstance(self.model, StudentTask):
             self.datamodule.maps = self.model.teacher_config.maps
+        self.match_scenes()
         self.datamodule.setup("fit")
         self.model.check_data(self.datamodule)
         statistics = self.datamodule.statistics
@@ -256,6 +260,12 @@ class CroplandCLI(LightningCLI):
         self.claim.enter_context(taken_folder(self._root(), bool(options.ckpt_path), self.first_step))
         config = yaml.safe_load(self.parser.dump(self.config, skip_none=False))
         add_wandb(self.trainer, options.tracking, config[self.subcommand])
+
+    def match_scenes(self) -> None:
+        """Tell the data how the network normalises bands, before the data are read."""
+        match_scenes(self.model, self.datamodule, self.matched_to)
+
+    before_validate = before_test = match_scenes
 
     def _run_subcommand(self, subcommand: str) -> None:
         """Run a subcommand; after an interruption, raise an error that says how to resume.

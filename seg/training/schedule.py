@@ -150,6 +150,6 @@ def schedule_of(trainer: L.Trainer) -> RunSchedule:
         kinds = ", ".join(type(schedule).__name__ for schedule in found) or "none"
         raise ConfigError(
             f"a warm-up scales the learning rate of a RunSchedule, but the task's schedule is {kinds}; "
-            "return one from configure_optimizers, as ScheduledTask does"
+            "return a RunSchedule from configure_optimizers, as ScheduledTask does"
         )
     return found[0]

@@ -1,19 +1,25 @@
-import pytest
+from pathlib import Path
 
-from seg.benchmark.reporting import number
+import torch
+
+from seg.benchmark.reporting import cpu_name, describe_machine
 
 
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (None, "-"),
-        (0, "0.00"),
-        (0.1234, "0.123"),
-        (8.414, "8.41"),
-        (33.23, "33.2"),
-        (604.0, "604"),
-        (12345.6, "12,346"),
-    ],
-)
-def test_about_three_digits_of_a_number_are_written(value: float | None, text: str) -> None:
-    assert number(value) == text
+def test_the_header_has_date_and_machine() -> None:
+    machine = describe_machine(torch.device("cpu"))
+    line = str(machine)
+    assert all(text in line for text in (machine.date, machine.python, machine.torch, machine.onnxruntime, machine.cpu))
+    assert f"{torch.get_num_threads()} thread" in line
+    assert "GPU" not in line
+    assert "\n" not in line
+
+
+def test_the_processor_has_the_name_that_linux_reports(tmp_path: Path) -> None:
+    (tmp_path / "cpuinfo").write_text("processor\t: 0\nmodel name\t: Some CPU @ 3 GHz\nmodel name\t: other\n")
+    assert cpu_name(tmp_path / "cpuinfo") == "Some CPU @ 3 GHz"
+
+
+def test_without_cpuinfo_the_processor_still_has_a_name(tmp_path: Path) -> None:
+    (tmp_path / "cpuinfo").write_text("processor : 0\n")
+    assert cpu_name(tmp_path / "cpuinfo")
+    assert cpu_name(tmp_path / "missing")

@@ -11,7 +11,7 @@ from torch import Tensor
 from seg.data.augmentation.mixing import MixingConfig
 from seg.data.augmentation.pipeline import AugmentationConfig
 from seg.data.datamodule import CroplandDataModule
-from seg.data.samples.random_chips import ChipConfig
+from seg.data.samples.chips import ChipConfig
 from seg.errors import ConfigError, DatasetError, RasterError
 from seg.labels import IGNORE
 
@@ -305,3 +305,18 @@ def test_a_missing_date_is_filled_with_its_means_and_does_not_count(dated: Path)
 def test_dropping_dates_without_two_dates_is_refused(root: Path) -> None:
     with pytest.raises(ConfigError, match=r"date_dropout is 0.2, but the bands have fewer than two dates"):
         CroplandDataModule(root=root, augmentation=AugmentationConfig(date_dropout=0.2))
+
+
+def test_each_scene_is_matched_to_the_training_images(root: Path) -> None:
+    with rasterio.open(root / "images" / "scene_1.tif", "r+") as dataset:
+        dataset.write((dataset.read() // 8).astype(np.uint16))
+        dataset.scales = (8, 8, 8)
+    data = CroplandDataModule(root=root, fold=4, augmentation=STILL)
+    data.by_scene = True
+    data.setup("fit")
+    batches = [*data.train_dataloader(), *data.val_dataloader()]
+    assert len(batches) == 5
+    for batch in batches:
+        image, valid = batch["image"][0], batch["image"][0, 0] != data.statistics.mean[0]
+        assert image[:, valid].mean(dim=1).tolist() == pytest.approx(data.statistics.mean, rel=1e-3)
+        assert image[:, valid].std(dim=1).tolist() == pytest.approx(data.statistics.std, rel=1e-2)

@@ -11,7 +11,7 @@ from shapely import box
 
 from seg.delivery.checking.check import check
 from seg.delivery.checking.faults import Fault, report_text
-from seg.delivery.template.reading import read_template
+from seg.delivery.template_reading import read_template
 from support import deliveries
 from support.commands import run_command
 from support.deliveries import change_layer, placed, template_text, write_inputs, write_template

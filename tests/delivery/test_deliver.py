@@ -157,7 +157,7 @@ MISTAKES = [
     (("parcel.owner", "parcel.ower"), "has no column 'ower', which the template uses; its columns are"),
     (("zone.QXDM,", "zone.code,"), "has no column 'code', which the template uses; its columns are QXDM, QXMC"),
     (("width: 20", "widht: 20"), "unknown key 'widht' in fields[4]; the nearest is 'width'"),
-    (("旱地: ", "水浇地: "), "codes has no entry for '旱地' of parcel.class; its entries are 水浇地, 水田; add one"),
+    (("旱地: ", "水浇地: "), "'codes' has no entry for '旱地' of parcel.class; its entries are 水浇地, 水田; add one"),
     (("width: 20", "width: 1"), "field '权利人': '张三' has 2 characters; the width is 1"),
     (("number(8)", "'1'"), "field 'BSM' is unique, but 4 records have '1501011'"),
     (
@@ -169,7 +169,7 @@ MISTAKES = [
         "2026 has too many digits; the width",
     ),
     (("crs: EPSG:4527", "crs: EPSG:1"), "crs is EPSG:1, which PROJ does not know"),
-    (("source: parcel.day", "source: parcel.owner"), "field 'RQ': parcel.owner has a value that is no date"),
+    (("source: parcel.day", "source: parcel.owner"), "field 'RQ': parcel.owner has a value that is not of type date"),
 ]
 
 

@@ -13,7 +13,7 @@ from seg.delivery.stac import map_item, write_map_item, write_package_item
 from seg.errors import ConfigError, RasterError
 from seg.package.read import read_package
 from support.commands import assert_mistake, run_command
-from support.packages import write_tiny_package
+from support.packages import copy_by_scene, write_tiny_package
 
 WriteRaster = Callable[..., Path]
 
@@ -65,6 +65,13 @@ def test_the_model_extension_accepts_the_item_of_a_package(class_map: Path, tmp_
     assert item.assets["weights"].roles == ["mlm:model", "mlm:weights"]
     links = map_item(class_map, WHEN, [folder])["links"]
     assert [(link["rel"], link["href"]) for link in links] == [("derived_from", "model/item.json")]
+
+
+def test_the_item_of_a_model_that_normalises_scenes_tells_how(tmp_path: Path) -> None:
+    folder = copy_by_scene(write_tiny_package(tmp_path / "model"), tmp_path / "by_scene")
+    content = json.loads(write_package_item(folder, read_package(folder), WHEN[0]).read_text(encoding="utf-8"))
+    told = MLModelProperties(**content["properties"]).input[0].pre_processing_function
+    assert "(value - scene mean) / scene deviation" in str(told)
 
 
 def test_predict_writes_styles_and_an_item_beside_its_maps(write_raster: WriteRaster, tmp_path: Path) -> None:

@@ -10,11 +10,12 @@ import pytest
 import rasterio
 
 import seg
-from seg.entry.notebook import MapSettings, Scores
+from seg.entry.notebook import MapSettings, Model, Scores
 from seg.errors import ConfigError, DatasetError, PackageError, RasterError
 from seg.evaluation.counts.confusion import ConfusionCounts
-from seg.inference.settings import PredictionSettings
+from seg.inference.settings import ComputeSettings, PredictionSettings
 from seg.labels import IGNORE
+from support.packages import copy_by_scene
 
 WriteRaster = Callable[..., Path]
 
@@ -97,6 +98,15 @@ def test_pixels_without_data_affect_their_neighbours_as_if_they_held_the_mean_of
     filled = np.nan_to_num(image, nan=100.0)  # the model's mean
     kept = ~np.isnan(image[0])
     np.testing.assert_array_equal(loaded.probability(image)[kept], loaded.probability(filled)[kept])
+
+
+def test_an_array_is_the_scene_of_a_model_that_normalises_scenes(model: Path, scene: Path, tmp_path: Path) -> None:
+    loaded = Model(copy_by_scene(model, tmp_path / "by_scene"), ComputeSettings(backend="torch", device="cpu"))
+    image = read_masked(scene).filled(np.nan)
+    probability = loaded.probability(image)
+    np.testing.assert_allclose(loaded.probability(image / 10_000 - 0.1), probability, atol=1e-4)
+    percent = read_masked(loaded.map(scene, tmp_path / "map.tif").probability)[0]
+    np.testing.assert_allclose(percent.compressed() / 100, probability[~percent.mask], atol=0.0061)
 
 
 def test_augmented_probability_is_the_mean_of_its_views(model: Path) -> None:

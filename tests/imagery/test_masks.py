@@ -12,7 +12,7 @@ from seg.imagery.scene import write_scene
 from seg.imagery.settings import MaskSettings, SceneSettings
 from seg.raster.chips import Reading, read_chip, whole
 from seg.raster.grid import open_raster, read_grid
-from support.products import Safe, write_safe
+from support.products import Safe, write_jp2, write_safe
 
 WriteRaster = Callable[..., Path]
 
@@ -60,7 +60,7 @@ def test_a_dilated_mask_hides_all_pixels_within_the_distance_also_across_strips(
 def test_a_pixel_is_masked_if_and_only_if_the_masked_bit_is_set(bit: int) -> None:
     values = np.array([[0, 1 << bit, 0xFFFF, 0xFFFF - (1 << bit)]], np.uint16)
     source = MaskSource(SourceBand("QA_PIXEL", Path("qa.tif")), "bits", (bit,))
-    assert source.hides(values).tolist() == [[False, True, True, False]]
+    assert source.hides(values[None]).tolist() == [[False, True, True, False]]
 
 
 @pytest.mark.parametrize(
@@ -86,6 +86,67 @@ def test_a_mask_on_another_grid_is_an_error(
     mask = write_raster(tmp_path / "clouds.tif", np.zeros(shape, np.uint8), **place)
     with pytest.raises(RasterError, match=rf"clouds\.tif: lies on another grid than the scene \(.*{reason}"):
         masked_validity(product, mask=str(mask), mask_values=[1])
+
+
+L1C = [("02.14", None), ("04.00", -1000)]
+"""Baselines with cloud polygons and with cloud layers, and their offsets."""
+
+
+def cloud_classes(shape: tuple[int, int]) -> np.ndarray:
+    """Classes of pixels of 60 m: opaque clouds with holes, cirrus beside them, and snow."""
+    classes = np.zeros(shape, np.uint8)
+    classes[1:6, 1:6], classes[3, 2:4], classes[4, 5] = 1, 0, 2
+    classes[0, 7], classes[7:, 3], classes[8, 8:] = 1, 2, 3
+    return classes
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+@pytest.mark.parametrize("values", [None, [2]])
+@pytest.mark.parametrize(("baseline", "offset"), L1C)
+def test_clouds_of_the_mask_of_an_l1c_product_are_invalid(
+    tmp_path: Path, baseline: str, offset: int | None, values: list[int] | None, zipped: bool
+) -> None:
+    clouds, size = cloud_classes((10, 11)), (59, 63)
+    path, stored = write_safe(tmp_path, Safe("L1C", baseline, offset, size=size, clouds=clouds), zipped)
+    valid = masked_validity(path, mask="auto", mask_values=values)
+    clear = ~np.isin(clouds, values or [1, 2]).repeat(6, 0).repeat(6, 1)[: size[0], : size[1]]
+    np.testing.assert_array_equal(valid, clear & (stored["B04"] > 0))
+
+
+@pytest.mark.parametrize(("baseline", "offset"), L1C)
+def test_a_cloudless_l1c_product_keeps_all_pixels(tmp_path: Path, baseline: str, offset: int | None) -> None:
+    path, stored = write_safe(tmp_path, Safe("L1C", baseline, offset, clouds=np.zeros((10, 8), np.uint8)))
+    np.testing.assert_array_equal(masked_validity(path, mask="auto"), stored["B04"] > 0)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("EPSG:8.7:32632", "EPSG:8.7:32633", r"its CRS is .*32633, but the scene is in EPSG:32632"),
+        ('srsDimension="2">', 'srsDimension="2">1 ', r"holds a polygon of \d+ coordinates, wanted pairs"),
+        ("</eop:Mask>", "", r"not readable as XML metadata"),
+    ],
+)
+def test_damaged_cloud_polygons_are_an_error(tmp_path: Path, old: str, new: str, reason: str) -> None:
+    path, _ = write_safe(tmp_path, Safe("L1C", "02.14", None, clouds=cloud_classes((10, 8))))
+    mask = next(path.rglob("MSK_CLOUDS_B00.gml"))
+    mask.write_text(mask.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
+    with pytest.raises(RasterError, match=rf"MSK_CLOUDS_B00\.gml.*: {reason}"):
+        masked_validity(path, mask="auto")
+
+
+def test_an_l1c_mask_that_lacks_a_layer_is_an_error(tmp_path: Path) -> None:
+    path, _ = write_safe(tmp_path, Safe("L1C", "04.00", clouds=cloud_classes((10, 8))))
+    write_jp2(next(path.rglob("MSK_CLASSI_B00.jp2")), cloud_classes((10, 8)), 60)
+    with pytest.raises(RasterError, match=r"MSK_CLASSI_B00\.jp2: has 1 bands, wanted band 2 \(MSK_CLASSI\)"):
+        masked_validity(path, mask="auto")
+
+
+@pytest.mark.parametrize(("baseline", "offset"), L1C)
+def test_unknown_classes_of_an_l1c_mask_are_an_error(tmp_path: Path, baseline: str, offset: int | None) -> None:
+    path, _ = write_safe(tmp_path, Safe("L1C", baseline, offset, clouds=cloud_classes((10, 8))))
+    with pytest.raises(RasterError, match=r"--mask-values is \[8\]; wanted some of 1 opaque cloud, 2 cirrus"):
+        masked_validity(path, mask="auto", mask_values=[8])
 
 
 def test_an_automatic_mask_of_a_product_without_quality_band_is_an_error(tmp_path: Path) -> None:

@@ -66,9 +66,23 @@ def test_products_are_combined_without_their_clouds(dates: tuple[list[Path], np.
     with open_raster(output) as dataset:
         assert dataset.descriptions == ("red", "valid_dates")
         np.testing.assert_array_equal(dataset.read(2), clear.sum(axis=0))
+    assert {path.name for path in tmp_path.iterdir()} == {"d0", "d1", "summer.tif"}  # no scenes of the products
     first = output.read_bytes()
     assert run_command("prepare composite", "--input", *products, f"--output={output}", "--bands=[red]").status == 0
     assert output.read_bytes() != first  # The scenes are written again without a mask.
+
+
+def test_scenes_of_products_stay_if_a_composite_fails_and_files_of_others_stay_always(
+    dates: tuple[list[Path], np.ndarray], tmp_path: Path
+) -> None:
+    products, _ = dates
+    words = ["prepare composite", "--input", *products, f"--output={tmp_path / 'summer.tif'}", "--mask=auto"]
+    assert_mistake(run_command(*words, "--grid=none.tif"), "none.tif")
+    scenes = tmp_path / "summer.scenes"
+    assert len(list(scenes.glob("*.vrt"))) == len(list(scenes.glob("*.msk"))) == 2
+    (scenes / "notes.vrt").touch()
+    assert run_command(*words).status == 0
+    assert [path.name for path in scenes.iterdir()] == ["notes.vrt"]
 
 
 @pytest.mark.parametrize(

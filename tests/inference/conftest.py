@@ -1,4 +1,5 @@
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -98,8 +99,14 @@ def tiny_package(package_folder: Path) -> ModelPackage:
     return read_package(package_folder)
 
 
+@pytest.fixture(scope="session")
+def torch_backend(package_folder: Path) -> TorchBackend:
+    """PyTorch with the network of the model package; tests get copies, which share the network."""
+    return TorchBackend(package_folder, read_package(package_folder), ComputeSettings(device="cpu"))
+
+
 @pytest.fixture
-def make_predictor(package_folder: Path) -> Callable[..., Predictor]:
+def make_predictor(package_folder: Path, torch_backend: TorchBackend) -> Callable[..., Predictor]:
     """Function that makes a predictor of the model package; keywords are views and changes of its description."""
 
     def make(
@@ -109,9 +116,7 @@ def make_predictor(package_folder: Path) -> Callable[..., Predictor]:
         **description: object,
     ) -> Predictor:
         package = read_package(package_folder)
-        member = Member(
-            TorchBackend(package_folder, package, ComputeSettings(device="cpu")), replace(package, **description)
-        )
+        member = Member(copy(torch_backend), replace(package, **description))
         return Predictor([member], TestTimeAugmentation(scales, dihedral), uncertainty)
 
     return make

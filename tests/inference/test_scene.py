@@ -8,8 +8,8 @@ import rasterio
 from seg.errors import RasterError
 from seg.inference.blocks import pipeline
 from seg.inference.compute.predictor import Estimate, Predictor
+from seg.inference.identity import RunIdentity
 from seg.inference.planning.plan import Plan
-from seg.inference.resuming.identity import RunIdentity
 from seg.inference.scene import SceneMaps, predict_scene
 from seg.inference.settings import PredictionSettings
 from seg.labels import CROPLAND, IGNORE, OTHER

@@ -7,6 +7,7 @@ import onnx
 import onnxruntime
 import pytest
 
+from seg.errors import PackageError
 from seg.inference.compute.onnx_backend import OnnxBackend
 from seg.package import qgis
 from seg.package.description import DESCRIPTION, description_text
@@ -14,7 +15,7 @@ from seg.package.qgis import add_qgis
 from seg.package.read import read_package
 from seg.package.write import add_onnx
 from support.onnx_networks import u_network
-from support.packages import write_tiny_package
+from support.packages import copy_by_scene, write_tiny_package
 
 SIDE = 96
 
@@ -84,3 +85,8 @@ def test_a_new_package_removes_the_file_of_earlier_weights(folder: Path) -> None
     path = add_qgis(folder)
     write_tiny_package(folder)
     assert not path.exists()
+
+
+def test_the_plugin_cannot_normalise_each_scene(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(PackageError, match="cannot compute; leave --qgis out"):
+        add_qgis(copy_by_scene(folder, tmp_path / "by_scene"))

@@ -16,6 +16,7 @@ from seg.places.norms import tracking_norms
 from seg.places.report import report_values
 from seg.places.settings import AdaptationSettings, PlaceSettings
 from seg.raster.folder import Inputs
+from support.packages import copy_by_scene
 
 WritePlace = Callable[..., list[Path]]
 READING = PlaceSettings(device="cpu")
@@ -124,3 +125,15 @@ def test_report_counts_only_pixels_with_data(
     assert (np.asarray(adapted.before[0])[:, 20:] == 255).all()
     cut = read_package(model).threshold * 100
     assert values["cropland_share"][0] == pytest.approx((adapted.before[0][:, :20] > cut).mean())
+
+
+def test_a_model_that_normalises_scenes_keeps_its_band_statistics(
+    model: Path, write_place: Callable[..., list[Path]], tmp_path: Path
+) -> None:
+    by_scene = copy_by_scene(model, tmp_path / "model")
+    scenes = write_place(tmp_path / "place", [(64, 64)], mean=0.3, std=0.02, dtype="float32")
+    with pytest.raises(ConfigError, match="needs no new band statistics; map the scenes"):
+        adapt(by_scene, scenes, tmp_path / "here", READING, AdaptationSettings())
+    adapted = adapt(by_scene, scenes, tmp_path / "here", READING, AdaptationSettings(mix=0.5))
+    assert adapted.package.mean == adapted.parent.mean
+    assert max(movement.mean for movement in adapted.movements) < 3

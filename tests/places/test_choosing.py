@@ -71,6 +71,22 @@ def test_quotas_sum_to_the_number_of_squares(
 
 def test_reasons_state_uncertainty_and_novelty() -> None:
     first, second = choose_squares(candidates([0.2, 0.9, 0.5], np.eye(3).tolist()), 2, 0)
-    assert first.reason.startswith("less certain than 67% of the squares (0.90 bits)")
+    assert first.reason.startswith("less certain than 67% of the squares (entropy 0.90 bits)")
     assert first.reason.endswith("from the mean of the place")
     assert second.reason.endswith("from the earlier squares")
+
+
+def test_squares_near_labelled_squares_come_last() -> None:
+    vectors = [[0.0, 0], [0, 1], [5, 0], [5, 1]]
+    labelled = np.array([[5.0, 0.5]])
+    chosen = choose_squares(candidates([0.5] * 4, vectors, labelled=labelled), 2, 0)
+    assert {one.index for one in chosen} == {0, 1}
+    assert chosen[0].reason.endswith("from the labelled and earlier squares")
+
+
+def test_an_outlier_does_not_come_before_uncertain_squares() -> None:
+    random = np.random.default_rng(0)
+    vectors = [*random.normal(size=(30, 2)).tolist(), [60.0, 60.0]]
+    centres = np.column_stack([np.arange(31) * 0.1, np.zeros(31)])
+    chosen = choose_squares(candidates([0.9] * 30 + [0.3], vectors, centres=centres), 3, 0)
+    assert 30 not in {one.index for one in chosen}

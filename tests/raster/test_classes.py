@@ -110,7 +110,7 @@ def test_the_error_about_a_value_outside_the_mapping_shows_the_mapping(
     path = write_raster(tmp_path / "mask.tif", np.array([[0, 1, 2, 3, 4]], dtype=np.uint8))
     said = (
         r"mask\.tif: holds the values 3, 4, wanted the values of labels \(cropland \[1, 2\], other \[0\], "
-        r"ignore \[255\]\); add them there, or set labels\.other=rest"
+        r"ignore \[255\]\); add the missing values to labels, or set labels\.other=rest"
     )
     with pytest.raises(RasterError, match=said):
         read_mapped(path, LabelMapping(cropland=(1, 2)))

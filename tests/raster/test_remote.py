@@ -17,7 +17,7 @@ from seg.raster.remote import (
     is_virtual,
     stem_of,
 )
-from seg.raster.scene_version import layout_of
+from seg.raster.sources import layout_of
 from support.range_server import RangeServer, range_server
 
 WriteRaster = Callable[..., Path]

@@ -251,7 +251,7 @@ def test_listed_value_that_no_polygon_has_gets_a_note(image: Path, labels: Label
     path = labels(crop=["wheat", "maize", "wheat"])
     words = ["--image", image, "--labels", path, "--output", tmp_path / "mask.tif", "--column=crop"]
     status, _, err = run_command("prepare burn", *words, "--cropland=wheat,rye", "--ignore=fallow")
-    assert (status, err) == (0, f"note: {path}: column 'crop' has no rye, fallow\n")
+    assert (status, err) == (0, f"note: {path}: no value of column 'crop' is rye or fallow\n")
 
 
 def test_a_parcel_below_a_pixel_gets_a_note_and_the_advice_burns_it(

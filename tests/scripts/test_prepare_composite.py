@@ -56,7 +56,7 @@ def test_composite_writes_and_reports_a_scene(scenes: Path, tmp_path: Path) -> N
         (["elsewhere.tif"], "elsewhere.tif: lies so far from the other scenes"),
         (["narrow.tif"], "narrow.tif: has 1 band, but "),
         (["nowhere.tif"], "nowhere.tif: has no CRS, but "),
-        (["--bands=[B05]"], "a.tif: has no band B05, or has it several times; its bands are B02, B08"),
+        (["--bands=[B05]"], "a.tif: has no band B05, or several with this name; its bands are B02, B08"),
         (["--bands=[3]"], "a.tif: has no band 3; wanted 1 to 2"),
         (["--memory=0.1"], "--memory is 0.1; wanted 0.75 GiB or more"),
         (["--method=mean"], "wanted median or best or first"),

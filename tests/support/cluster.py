@@ -39,6 +39,10 @@ class DaskProcesses:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Kill all processes."""
         for process in [*self.workers, self.scheduler]:
             process.kill()
             process.wait()

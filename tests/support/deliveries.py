@@ -15,8 +15,8 @@ from shapely import box
 from shapely.affinity import translate
 
 from seg.delivery.areas import AreaMeasure
-from seg.delivery.template.reading import read_template
-from seg.delivery.template.schema import Template
+from seg.delivery.template import Template
+from seg.delivery.template_reading import read_template
 from seg.parcels.formats import write_table
 from seg.parcels.vector_files import Layer, geometry_field
 from support.commands import Ran, run_command

@@ -20,8 +20,8 @@ from support.world import copy_of
 Tree = dict[str, bytes]
 """Contents of the files in a folder, by relative path."""
 
-HIDDEN = re.compile(r"(^|/)\.|\.partial/|(^|/)claim$")
-"""Pattern of the names of unfinished files; only the next run of the command removes such files."""
+HIDDEN = re.compile(r"(^|/)\.|\.(partial|scenes)/|(^|/)claim$")
+"""Pattern of the names of unfinished files and of scenes of products; only the next run of the command removes them."""
 
 RUN_DEPENDENT = (
     # Time of the last change of each layer.
@@ -58,6 +58,7 @@ class Work:
 
 
 EXPORT = "export --checkpoint=run/checkpoints/last.ckpt --output=new_model"
+EXPORT_AGAIN = "export --checkpoint=run/checkpoints/last.ckpt --output=model --threshold=0.25"
 MAP = "predict --model=model --input=scene.tif --output=out.tif --threads=1 --block-size=16 --halo=8 --backend=torch"
 REPORT = "evaluate --prediction=map.tif --reference=reference.tif --image=scene.tif --output=report --bootstrap=5"
 MAPS = ("map.tif", "map_probability.tif", "reference.tif")
@@ -76,7 +77,7 @@ WORKS = (
     Work("train", FIT, ("config.yaml", "data"), kind="run", output="new_run"),
     Work("resume", RESUME, ("config.yaml", "data", "run"), kind="run", output="run"),
     Work("export", f"{EXPORT} --onnx", ("run",), kind="package", output="new_model"),
-    Work("export again", EXPORT, ("run",), f"{EXPORT} --threshold=0.25 --onnx", "package", "new_model"),
+    Work("export again", EXPORT_AGAIN, ("run", "model"), kind="package", output="model"),
     Work("predict layers", f"{MAP} --uncertainty --tta.dihedral=[identity,rot90] --halo=8", ("model", "scene.tif")),
     Work("predict again", f"{MAP} --threshold=0.6", ("model", "scene.tif"), f"{MAP} --threshold=0.2"),
     Work("predict scenes", MAP.replace("scene.tif", "scenes").replace("out.tif", "out"), ("model", "scenes")),
@@ -109,7 +110,15 @@ WORKS = (
     Work("image", "prepare image --input=S2.SAFE --output=may.vrt --mask=auto", ("S2.SAFE",)),
     Work("image file", "prepare image --input=S2.SAFE --output=may.tif --mask=auto", ("S2.SAFE",)),
     Work(
-        "composite", "prepare composite --input scene.tif scenes/west.tif --output=summer.tif", ("scene.tif", "scenes")
+        "composite products",
+        "prepare composite --input=S2.SAFE --output=summer.tif --bands=[B04,B08] --mask=auto",
+        ("S2.SAFE",),
+    ),
+    # With little memory, the composite on this large grid has four blocks.
+    Work(
+        "composite blocks",
+        "prepare composite --input scene.tif scenes/west.tif --output=summer.tif --grid=wide.tif --memory=0.75",
+        ("scene.tif", "scenes", "wide.tif"),
     ),
     Work(
         "zones",

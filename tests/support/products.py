@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
+from rasterio.features import shapes
 from rasterio.transform import from_origin
 
 LEFT, TOP = 600_000, 5_000_040
@@ -30,6 +31,8 @@ class Safe:
         size: Rows and columns at 10 m; pixels of larger bands reach beyond odd sizes.
         scl: Scene classification at 20 m; drawn if None.
         absent: Bands that the metadata lists, but that have no file.
+        clouds: Classes of the cloud mask of an L1C product at 60 m: 1 opaque cloud, 2 cirrus, 3 snow; None for a
+            product without the mask.
     """
 
     level: str = "L2A"
@@ -40,15 +43,52 @@ class Safe:
     size: tuple[int, int] = (60, 48)
     scl: np.ndarray | None = None
     absent: Sequence[str] = ()
+    clouds: np.ndarray | None = None
 
 
 def write_jp2(path: Path, pixels: np.ndarray, pixel_m: int) -> None:
-    """Write a lossless JPEG 2000 file of one band in UTM zone 32N, without a nodata value, as in real products."""
+    """Write (H, W) or (C, H, W) pixels as lossless JPEG 2000 in UTM zone 32N, without nodata, as in real products."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    profile = {"driver": "JP2OpenJPEG", "count": 1, "dtype": pixels.dtype, "crs": "EPSG:32632"}
-    shape = {"height": pixels.shape[0], "width": pixels.shape[1], "QUALITY": "100", "REVERSIBLE": "YES"}
+    bands = pixels if pixels.ndim == 3 else pixels[None]
+    profile = {"driver": "JP2OpenJPEG", "count": len(bands), "dtype": pixels.dtype, "crs": "EPSG:32632"}
+    shape = {"height": bands.shape[1], "width": bands.shape[2], "QUALITY": "100", "REVERSIBLE": "YES"}
     with rasterio.open(path, "w", **profile, **shape, transform=from_origin(LEFT, TOP, pixel_m, pixel_m)) as dataset:
-        dataset.write(pixels, 1)
+        dataset.write(bands)
+
+
+def _write_clouds(folder: Path, clouds: np.ndarray, baseline: str) -> None:
+    """Write the cloud mask of an L1C product: polygons along the edges of pixels, or since 04.00 a raster of layers."""
+    if baseline >= "04.00":
+        write_jp2(folder / "MSK_CLASSI_B00.jp2", np.stack([clouds == kind for kind in (1, 2, 3)]).astype(np.uint8), 60)
+        return
+    features = "".join(
+        f'<eop:MaskFeature gml:id="{name}.{number}"><eop:maskType codeSpace="urn:gs2:S2PDGS:maskType">{name}'
+        f'</eop:maskType><eop:extentOf><gml:Polygon gml:id="{name}.{number}_Polygon">{_rings(polygon)}</gml:Polygon>'
+        "</eop:extentOf></eop:MaskFeature>"
+        for kind, name in ((1, "OPAQUE"), (2, "CIRRUS"))
+        for number, (polygon, _) in enumerate(
+            shapes(clouds, mask=clouds == kind, transform=from_origin(LEFT, TOP, 60, 60))
+        )
+    )
+    envelope = '<gml:boundedBy><gml:Envelope srsName="urn:ogc:def:crs:EPSG:8.7:32632"/></gml:boundedBy>'
+    members = f"{envelope}<eop:maskMembers>{features}</eop:maskMembers>" if features else ""
+    folder.mkdir(parents=True)
+    (folder / "MSK_CLOUDS_B00.gml").write_text(
+        '<?xml version="1.0" encoding="UTF-8"?>\n<eop:Mask xmlns:eop="http://www.opengis.net/eop/2.0" '
+        f'xmlns:gml="http://www.opengis.net/gml/3.2" gml:id="S2B_OPER_MSK_CLOUDS_B00_MSIL1C">{members}</eop:Mask>',
+        encoding="utf-8",
+    )
+
+
+def _rings(polygon: Mapping[str, Sequence[Sequence[tuple[float, float]]]]) -> str:
+    """GML of the rings of a polygon; the first ring is the outer one."""
+    return "".join(
+        f'<gml:{side}><gml:LinearRing><gml:posList srsDimension="2">'
+        f"{' '.join(f'{value:.0f}' for point in ring for value in point)}</gml:posList></gml:LinearRing></gml:{side}>"
+        for ring, side in zip(
+            polygon["coordinates"], ["exterior", *["interior"] * (len(polygon["coordinates"]) - 1)], strict=True
+        )
+    )
 
 
 def write_safe(folder: Path, safe: Safe | None = None, zipped: bool = False) -> tuple[Path, dict[str, np.ndarray]]:
@@ -79,6 +119,8 @@ def write_safe(folder: Path, safe: Safe | None = None, zipped: bool = False) -> 
         listed.append(f"{granule}/{folder_name}/{TILE}_{band}{suffix}")
         if band not in safe.absent:
             write_jp2(root / f"{listed[-1]}.jp2", pixels[band], pixel_m)
+    if safe.clouds is not None:
+        _write_clouds(root / granule / "QI_DATA", safe.clouds, safe.baseline)
     root.mkdir(parents=True, exist_ok=True)
     (root / f"MTD_MSI{safe.level}.xml").write_text(_metadata(safe, name, listed), encoding="utf-8")
     if not zipped:

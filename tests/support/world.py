@@ -111,6 +111,7 @@ def _write_scenes(root: Path, write_raster: WriteRaster) -> None:
     for name, part, left in (("west", pixels[:, :, :24], 0), ("east", pixels[:, :, 24:], 24)):
         place = Affine.translation(LEFT + PIXEL * left, TOP) @ Affine.scale(PIXEL, -PIXEL)
         write_raster(root / "scenes" / f"{name}.tif", part, nodata=0, transform=place)
+    write_raster(root / "wide.tif", np.zeros((3000, 3000), np.uint8), tiled=True, compress="deflate")
     (root / "list.txt").write_text("scenes/west.tif\nscenes/east.tif\n")
     (root / "mosaic.vrt").write_text(MOSAIC)
     _write_vectors(root / "area.gpkg", [field(2, 2, 30, 30)], {"name": ["county"]})

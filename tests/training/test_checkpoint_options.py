@@ -111,3 +111,15 @@ def test_encoder_weights_named_in_a_checkpoint_are_not_loaded(trained: Path, tmp
     torch.save(content, tmp_path / "other.ckpt")
     words = [*words_of(trained, tmp_path, stage), f"--ckpt_path={tmp_path / 'other.ckpt'}", "--trainer.max_epochs=2"]
     assert main(words) == 0
+
+
+def test_an_older_checkpoint_keeps_the_normalisation_it_was_trained_with(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = load_checkpoint(last_of(trained / "run"))
+    del content["hyper_parameters"]["model"]["normalisation"]
+    torch.save(content, tmp_path / "old.ckpt")
+    words = ["validate", f"--data.root={trained / 'data'}", f"--ckpt_path={tmp_path / 'old.ckpt'}"]
+    assert main([*words, "--model.model.normalisation=scene"]) == 2
+    assert "was trained with dataset" in capsys.readouterr().err
+    assert main(words) == 0

@@ -3,7 +3,9 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+import rasterio
 import torch
 import yaml
 
@@ -194,3 +196,23 @@ def test_a_training_starts_from_given_weights_and_refuses_those_of_another_netwo
     assert "initial weights: all" in ran.err
     other = run_command("train fit", f"--config={config}", weights, "--model.model.encoder=dilated_small")
     assert_mistake(other, "best.ckpt", "of this network's values")
+
+
+def test_a_network_that_normalises_scenes_scores_scenes_in_other_units(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = f"--config={config}", "--model.model.normalisation=scene"
+    assert main(["fit", *words, "--trainer.max_epochs=1"]) == 0
+    last = f"--ckpt_path={tmp_path / 'run' / 'checkpoints' / 'last.ckpt'}"
+    losses = []
+    for divisor in (1, 4096):
+        for image in (tmp_path / "data" / "images").iterdir():
+            with rasterio.open(image) as source:
+                values, profile = source.read() / divisor, source.profile
+            with rasterio.open(image, "w", **(profile | {"dtype": "float32"})) as target:
+                target.write(values.astype(np.float32))
+        capsys.readouterr()
+        assert main(["validate", f"--data.root={tmp_path / 'data'}", last]) == 0
+        [line] = [line for line in capsys.readouterr().out.splitlines() if "val/loss" in line]
+        losses.append(float(line.replace("│", " ").split()[-1]))
+    assert losses[0] == pytest.approx(losses[1], abs=1e-3)

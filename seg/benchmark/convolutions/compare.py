@@ -16,7 +16,6 @@ from seg.benchmark.convolutions.roofline import (
     matmul_like_convolutions,
 )
 from seg.benchmark.cost import NetworkCost, measure_cost
-from seg.benchmark.machine import Machine, describe_machine
 from seg.benchmark.modes import (
     CHANNELS_LAST,
     CONTIGUOUS,
@@ -25,7 +24,7 @@ from seg.benchmark.modes import (
     modes_on,
     synchronizer,
 )
-from seg.benchmark.reporting import use_threads
+from seg.benchmark.reporting import Machine, describe_machine, use_threads
 from seg.benchmark.settings import MOST_GROUPS, ConvolutionSettings
 from seg.benchmark.timing import Candidate, Stopwatch, interleaved_medians
 from seg.models.layers import LayerStyle

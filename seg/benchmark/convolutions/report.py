@@ -12,9 +12,9 @@ from seg.benchmark.convolutions.compare import (
     ConvolutionRow,
     measure_convolutions,
 )
-from seg.benchmark.reporting import check_results, number, write_results
+from seg.benchmark.reporting import check_results, write_results
 from seg.benchmark.settings import ConvolutionSettings
-from seg.terminal.text import text_table
+from seg.terminal.text import number, text_table
 
 LEGEND = """MB moved: each convolution reads its input and weights once and writes its output once, in float32. GMAC/s
 and x faster are measured in the faster float32 layout. x fewer MACs and x faster compare a convolution with the

@@ -1,6 +1,6 @@
 """Roofline model of a machine (Williams et al. 2009, https://doi.org/10.1145/1498765.1498785).
 
-The time of a layer is at least the larger of two times: of computing its operations, and of moving its bytes.
+The time of a layer is at least the time to compute its operations, and at least the time to move its bytes.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

@@ -18,13 +18,13 @@ from seg.benchmark.inference.engine import (
 )
 from seg.benchmark.inference.packages import write_pointwise, write_random
 from seg.benchmark.inference.peers import Peer, PeerRun, installed_peers
-from seg.benchmark.reporting import check_results, number, write_results
+from seg.benchmark.reporting import check_results, write_results
 from seg.benchmark.settings import InferenceSettings
 from seg.benchmark.subjects import choose_models, write_scene
 from seg.benchmark.timing import Action
 from seg.inference.settings import ComputeSettings, PredictionSettings
 from seg.terminal.progress import progress_bar
-from seg.terminal.text import text_table
+from seg.terminal.text import number, text_table
 
 POINTWISE = "1x1 convolution"
 SEAM_SIDE = 1024
@@ -219,7 +219,7 @@ def text_of(settings: InferenceSettings, rows: list[InferenceRow]) -> str:
 
 def _section(row: InferenceRow) -> str:
     run = row.runs[0]
-    plan = f"{row.name}: {run.blocks} blocks of {run.cut}, {run.redundancy:.2f} computed pixels per pixel"
+    plan = f"{row.name}: {run.blocks} blocks of {run.cut}, {run.redundancy:.2f} computed pixels per pixel of the scene"
     forward, copying = median(row.forward), row.megapixels / median(row.copying)
     cells = [
         ["engine", number(row.speed), ""],

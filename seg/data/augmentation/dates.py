@@ -7,8 +7,8 @@ import numpy as np
 
 from seg.data.augmentation.radiometric import with_means
 from seg.data.augmentation.transform import Data, Params, WithoutCopies
-from seg.raster.chips import BoolMask, ByteMask, DateMask, FloatImage
-from seg.raster.date_bands import UNDATED
+from seg.raster.chips import BoolMask, ByteMask, FloatImage
+from seg.raster.date_bands import UNDATED, DateMask
 
 
 class DropDates(WithoutCopies, A.DualTransform):  # type: ignore[misc]  # albumentations ships no types

@@ -11,7 +11,8 @@ import numpy.typing as npt
 from seg.data.augmentation.dates import bands_by_date
 from seg.data.augmentation.transform import Data, ImageTransform, Params, WithoutCopies
 from seg.labels import IGNORE
-from seg.raster.chips import BoolMask, ByteMask, DateMask, FloatImage
+from seg.raster.chips import BoolMask, ByteMask, FloatImage
+from seg.raster.date_bands import DateMask
 
 Layer = npt.NDArray[np.float32]
 
@@ -55,7 +56,7 @@ class ZoomAndTurn(WithoutCopies, A.DualTransform):  # type: ignore[misc]  # albu
 
     @staticmethod
     def movement(valid: BoolMask, factor: float, degrees: float) -> Params:
-        """Parameters for `apply` of a zoom and rotation.
+        """Parameters of `apply` for a given zoom and rotation.
 
         Args:
             valid: (H, W) validity before the transform.
@@ -115,7 +116,7 @@ class Coarsen(ImageTransform):
     Args:
         resolution: Coarsest resolution: pixels become up to 1 + resolution times as large.
         p: Share of changed samples.
-        dates: Date of each band, as by `seg.raster.date_bands.dates_of`.
+        dates: Date of each band, from `seg.raster.date_bands.dates_of`.
     """
 
     def __init__(self, resolution: float, p: float, dates: Sequence[int] = ()) -> None:

@@ -11,19 +11,23 @@ import numpy as np
 from seg.data.augmentation.dates import DropDates
 from seg.data.augmentation.extra import ExtraTransform, build_extras
 from seg.data.augmentation.geometric import Coarsen, ZoomAndTurn
-from seg.data.augmentation.radiometric import DropBands, Haze, Jitter, Shadow
+from seg.data.augmentation.radiometric import DropBands, Haze, Jitter, Season, Shadow
 from seg.data.augmentation.transform import TARGETS, Dihedral, as_data, as_sample
 from seg.data.sample import Sample
 from seg.errors import ConfigError
 from seg.raster.chips import FloatImage
 
 DROP_DATES = 1000
-"""Number of the random stream of dropped dates, above those of all extra transforms."""
+"""Number of the random stream of dropped dates, larger than the numbers of all other streams."""
+
+SEASON = 1001
+"""Number of the random stream of season-like shifts."""
 
 LIMITS: dict[str, tuple[float, str]] = {
     "gain": (math.inf, "a standard deviation, 0 or more"),
     "offset": (math.inf, "a standard deviation, 0 or more"),
     "noise": (math.inf, "a standard deviation, 0 or more"),
+    "season": (math.inf, "a standard deviation, 0 or more"),
     "scale": (4, "0 to 4"),
     "rotation": (45, "0 to 45 degrees; quarter turns are data.augmentation.dihedral"),
     "resolution": (15, "0 to 15, for pixels up to 16 times as large"),
@@ -46,6 +50,9 @@ class AugmentationConfig:
             the band, the other for all bands.
         offset: Standard deviation of a band's shift, in standard deviations of the band.
         noise: Standard deviation of the noise of a pixel, in standard deviations of the band.
+        season: Strength of the change between two dates, in which bands change differently on green and on bare fields.
+            To each band, a random share of the contrast of each other band is added; this is the standard deviation of
+            the share.
         scale: Strongest zoom: objects are enlarged or shrunk by a factor of up to 1 + scale; both are equally probable.
         rotation: Largest rotation to either side in degrees. Pixels of the result that lie outside the sample are
             ignored.
@@ -68,6 +75,7 @@ class AugmentationConfig:
     gain: float = 0.0
     offset: float = 0.0
     noise: float = 0.0
+    season: float = 0.0
     scale: float = 0.0
     rotation: float = 0.0
     resolution: float = 0.0
@@ -117,10 +125,11 @@ class Augmentation:
         config: Kinds and strengths of the changes.
         std: Standard deviation of each band over the training split, in stored units.
         mean: Mean of each band over the training split, for dropped bands.
-        dates: Date of each band, as by `seg.raster.date_bands.dates_of`; () unless there are several dates.
+        dates: Date of each band, from `seg.raster.date_bands.dates_of`; () unless there are several dates.
 
     Raises:
-        ConfigError: An extra transform does not fit the number of bands, or dates are dropped but there is only one.
+        ConfigError: An extra transform does not fit the number of bands, or dates are to be dropped, but the bands have
+            fewer than two dates.
     """
 
     def __init__(
@@ -155,6 +164,8 @@ def _transforms(
         yield 3, Shadow(config.shadow, config.frequency)
     if config.haze:
         yield 4, Haze(config.haze, std, config.frequency)
+    if config.season:
+        yield SEASON, Season(config.season, mean, std)
     if config.gain or config.offset or config.noise:
         yield 5, Jitter(config.gain, config.offset, config.noise, std)
     if config.band_dropout:

@@ -1,4 +1,4 @@
-"""Effects of air, clouds and sensors on pixel values; values in any units, never clipped."""
+"""Effects of air, clouds and sensors on pixel values in any unit; values are never clipped."""
 
 import cv2
 import numpy as np
@@ -86,6 +86,36 @@ class Haze(ImageTransform):
         """The hazy (H, W, C) image."""
         hazy: FloatImage = image.transpose(2, 0, 1) + veil[:, None, None] * thickness
         return hazy.transpose(1, 2, 0)
+
+
+class Season(ImageTransform):
+    """Mix the bands linearly, so that the ratios of the bands change as between two dates.
+
+    To each band, a random share of the contrast of each other band is added. Green and bare fields differ in these
+    other bands, so they change differently. The gain of a band would change all land covers alike.
+
+    Args:
+        share: Standard deviation of the random shares, in standard deviations of the bands.
+        mean: (C,) mean of each band, in stored units.
+        std: (C,) standard deviation of each band.
+    """
+
+    def __init__(self, share: float, mean: FloatImage, std: FloatImage) -> None:
+        super().__init__(p=1)
+        self.share, self.mean, self.std = share, mean, std
+
+    def get_params_dependent_on_data(self, params: Params, data: Data) -> Params:
+        """Draw the shares."""
+        bands = len(self.std)
+        drawn = self.share * self.random_generator.standard_normal((bands, bands))
+        np.fill_diagonal(drawn, 0)
+        # The contrast of a band is divided by the band's standard deviation and multiplied by that of the changed band.
+        return {"shares": (drawn * self.std[:, None] / self.std).astype(np.float32)}
+
+    def apply(self, image: FloatImage, *, shares: FloatImage, **params: object) -> FloatImage:
+        """The changed (H, W, C) image."""
+        with np.errstate(over="ignore", invalid="ignore"):  # An invalid pixel may hold the largest float, or NaN.
+            return np.asarray(image + (image - self.mean) @ shares.T, dtype=np.float32)
 
 
 class Shadow(ImageTransform):

@@ -25,8 +25,8 @@ class Options:
     """Training settings that a check depends on.
 
     Attributes:
-        bands: Bands to read, 1-based indexes or names. If empty, all bands except alpha of the first image with the
-            most common number of bands.
+        bands: Bands to read, 1-based indexes or names. If empty, all bands except alpha of a usual image, the first one
+            that has the most common number of bands.
         nodata: Additional value that means "no data", or None.
         folds: Number of folds.
         labels: Meaning of the mask values.

@@ -13,22 +13,22 @@ from seg.terminal.text import first_numbers
 
 PIXEL_SIZE_RATIO = 1.5
 SCALE_RATIO = 20
-"""Largest plausible ratio between the peak values of a scene and of the usual scene. Other units exceed this ratio, for
-example reflectance from 0 to 1 and from 0 to 10000, 8 and 16 bits, or decibels and powers. Different ground, such as
-clouds and forest, does not exceed this ratio in all bands."""
+"""Largest plausible ratio between the peak values of a scene and of the usual scene. Two scenes in different units
+differ by more than this ratio, for example reflectance from 0 to 1 and from 0 to 10000, 8 and 16 bits, or decibels and
+powers. Scenes of different ground, such as clouds and forest, do not differ by more than this ratio in all bands."""
 
 SPREADS = 5
-"""Largest plausible difference between a scene's median and the median of all scenes' medians, as a multiple of the
-usual difference between the 2nd and 98th percentile of a scene. Larger differences suggest other units; seasons and
-crops cause smaller differences."""
+"""Largest plausible difference between a scene's median and the usual median of a scene. The unit is the usual distance
+between the 2nd and the 98th percentile of a scene; "usual" values are medians over all scenes. Larger differences
+suggest other units; seasons and crops cause smaller differences."""
 
 ONE_CLASS_SHARE = 0.25
 """If at most this share of the scenes has labels of only one class, these scenes are reported as warnings, since their
-masks probably failed. If the share is larger, they are notes: single-class scenes are common in datasets of small
-scenes."""
+masks probably failed. If the share is larger, these scenes are reported as notes, since single-class scenes are common
+in datasets of small scenes."""
 
 _FEWEST = 3
-"""Smallest number of scenes that are compared. If two scenes differ, it is unclear which one is wrong."""
+"""Smallest number of scenes that are compared. With only two scenes, it would be unclear which one is wrong."""
 
 
 def consistency_findings(scenes: Sequence[CheckedScene], named_bands: bool) -> Iterator[Finding]:

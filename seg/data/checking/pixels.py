@@ -71,7 +71,7 @@ class PixelSummary:
         valid: Number of pixels with data in every band that was read.
         labels: Label counts of the valid pixels; None if the mask is missing or unusable.
         zeros: Number of valid pixels that are 0 in every band.
-        labelled_zeros: Number of pixels among these that have a label.
+        labelled_zeros: Number of the pixels counted in `zeros` that have a label.
         bands: Statistics of each band that was read; empty if no pixel is valid.
         inside: Smallest window with all valid pixels; None if no pixel is valid.
         nodata_found: True if any pixel has the additional nodata value of the settings.

@@ -196,8 +196,8 @@ def _alpha_findings(scene: Scene, image: DatasetReader, reading: Reading) -> Ite
     for band in alpha_bands(image):
         if band in reading.bands:
             if not reading.named:
-                message = f"band {band} is tagged as alpha, but read as data, as in the first image; if it is data,"
-                yield warning("alpha-band", scene.image, f"{message} name the bands with --bands")
+                message = f"band {band} is tagged as alpha, but read as data, since the first image does not tag it"
+                yield warning("alpha-band", scene.image, f"{message}; if it is data, name the bands with --bands")
             continue
         prefix = f"band {band} is tagged as alpha and read as a mask"
         if _is_opacity(image, band):

@@ -97,7 +97,7 @@ def require_one_scaling(grids: Sequence[Grid], bands: Sequence[int]) -> Scaling 
         if first[0] != (scales, offsets):
             raise DatasetError(
                 f"{grid.path}: states {_shown((scales, offsets))}, but {first[1].path} states {_shown(first[0])}; "
-                "convert all images to the same scale and offset"
+                "convert all images to the same scale and offset, or train with --model.model.normalisation=scene"
             )
     return first[0] if first else None
 

@@ -99,7 +99,7 @@ def check_unlabelled(scenes: Sequence[UnlabelledScene], bands: Sequence[int], he
     for scene in scenes:
         if not is_remote(scene.image) and os.path.realpath(scene.image) in tested:
             raise DatasetError(
-                f"{scene.image}: is held out for validation, so it must not be learned from; leave it out of the "
+                f"{scene.image}: is held out for validation, so training must not use it; leave it out of the "
                 "unlabelled scenes"
             )
         grid = read_grid(scene.image)

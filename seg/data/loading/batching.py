@@ -118,8 +118,8 @@ class BucketSampler(Sampler[list[SampleKey]]):
         ends = np.cumsum(self.lengths).tolist()
         batches = [ranks[end - length : end] for end, length in zip(ends, self.lengths, strict=True)]
         kept = sorted((batch for batch, wanted in zip(batches, self.kept, strict=True) if wanted), key=min)
-        # The code above runs only at the first batch, since this method is a generator. Lightning creates the iterator
-        # before it sets the epoch and the samples.
+        # This method is a generator, so the code above runs only when the first batch is requested. Lightning creates
+        # the iterator earlier, before it sets the epoch and the samples.
         for place, padding in self.shard.places(len(kept)):
             samples = [keys[rank] for rank in kept[place]]
             yield [padding_key(sample) for sample in samples] if padding else samples
@@ -171,7 +171,7 @@ class PaddingCollate:
         self.fill = torch.tensor(fill, dtype=torch.float32)[:, None, None]
 
     def __call__(self, examples: Sequence[Example]) -> dict[str, Any]:
-        """Batch of images (B, C, H, W), masks (B, H, W) and names; views of unlabelled scenes may differ in size."""
+        """Batch of images (B, C, H, W), masks (B, H, W) and names; unlabelled images may have another size."""
         padded: list[dict[str, Any]] = [dict(example) for example in examples]
         for keys in (_LABELLED, _UNLABELLED):
             present = [key for key in padded[0] if key in keys]

@@ -1,9 +1,11 @@
 """Data loader whose errors name the sample if a worker process dies, gets stuck or reads a damaged file."""
 
+import multiprocessing
 import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from multiprocessing.context import BaseContext
 from typing import Any
 
 import torch
@@ -21,6 +23,10 @@ _POLL_SECONDS = 1.0
 
 _HELD_BATCHES = 2
 """Batches that the training process holds: the current one and the next."""
+
+
+_DATASETS = ("seg.data.augmentation.pipeline", "seg.data.samples.chips", "seg.data.samples.views")
+"""Modules that workers need and whose import takes seconds."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +51,12 @@ class LoaderConfig:
 
     Args:
         prefetch_factor: Number of batches that each worker prepares in advance. Small batches are sent in groups of up
-            to 32 batches and 64 MiB; for these, the number counts groups. Memory is proportional to this number times
-            the number of workers.
+            to 32 batches and 64 MiB; in this case, each worker prepares this number of groups. Memory is proportional
+            to this number times the number of workers.
         pin_memory: Copy batches into page-locked memory, from which a GPU reads faster; no effect without a GPU.
         persistent_workers: Keep worker processes from one epoch to the next.
         drop_last: Leave out incomplete batches: the last batch of an epoch, or the last batch of each sample size.
-        timeout: Longest time of a worker for one sample, in seconds.
+        timeout: Longest time that a worker may take for one sample, in seconds.
 
     Raises:
         ConfigError: A number is out of range.
@@ -156,9 +162,21 @@ def build_loader(
         # The workers' seed comes from a separate generator, because a draw from the global generator would change
         # dropout after resuming.
         generator=torch.Generator(),
-        # Workers are not forked, because fork would copy handles and locks of GDAL and PyTorch in an arbitrary state.
-        multiprocessing_context="spawn" if workers else None,
+        multiprocessing_context=_worker_context() if workers else None,
     )
+
+
+def _worker_context() -> BaseContext:
+    """Way to start workers: as forks of a server that has only imported modules or, on Windows, as new processes.
+
+    Workers are not forked from this process, because fork would copy handles and locks of GDAL and PyTorch in an
+    arbitrary state. The server imports PyTorch once for all workers.
+    """
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__, *_DATASETS])
+    return context
 
 
 def _slots(batching: Batching, workers: int, on_the_way: int) -> Slots | None:

@@ -59,7 +59,7 @@ def note_samples_in(folder: Path) -> None:
 
 @contextmanager
 def watched(name: str) -> Iterator[None]:
-    """Note that this process is loading a sample, as long as the context is open.
+    """Record that this process is loading a sample, as long as the context is open.
 
     Args:
         name: Name of the sample in error messages.
@@ -96,7 +96,7 @@ class WorkerNotes:
     """Initialiser of worker processes that stores their notes in a folder for the loader.
 
     Args:
-        patience: Longest time of a worker for one sample, in seconds.
+        patience: Longest time that a worker may take for one sample, in seconds.
     """
 
     def __init__(self, patience: float) -> None:

@@ -11,8 +11,9 @@ from rasterio.windows import Window
 from seg.data.dataset.catalogue import Scene
 from seg.data.dataset.unlabelled import AnyScene
 from seg.labels import IGNORE, OTHER
-from seg.raster.chips import BoolMask, ByteMask, Reading, read_chip
+from seg.raster.chips import BoolMask, ByteMask, Chip, Reading, read_chip
 from seg.raster.classes import read_classes, read_percent
+from seg.raster.scene_statistics import MatchedScenes
 
 Maps = Mapping[Path, Path]
 """Probability map of a teacher for each image that has a map; both are on the same grid."""
@@ -23,6 +24,25 @@ class Rasters(Protocol):
 
     def __getitem__(self, path: Path) -> DatasetReader:
         """The open raster of a path."""
+
+
+def read_pixels(
+    rasters: Rasters, scene: AnyScene, window: Window, reading: Reading, matching: MatchedScenes | None
+) -> Chip:
+    """Pixels of a window, matched to the training images if a matching is given.
+
+    Args:
+        rasters: Open rasters of this process.
+        scene: A scene with or without a mask.
+        window: Pixels to read.
+        reading: Settings for reading the image.
+        matching: Matching of each scene's values to the training images; None to keep the stored values.
+
+    Raises:
+        RasterError: The image cannot be read.
+    """
+    raster = rasters[scene.image]
+    return read_chip(raster, window, reading) if matching is None else matching.read(raster, scene.image, window)
 
 
 def read_labels(rasters: Rasters, scene: AnyScene, window: Window, reading: Reading) -> ByteMask:

@@ -9,10 +9,11 @@ from seg.data.dataset.catalogue import Scene
 from seg.data.dataset.unlabelled import AnyScene
 from seg.data.loading.worker_watch import watched
 from seg.data.sample import Augment, Example, Sample, SampleKey, example_of
-from seg.data.samples.layers import Maps, labels_of, read_labels, read_map
+from seg.data.samples.layers import Maps, labels_of, read_labels, read_map, read_pixels
 from seg.data.samples.open_rasters import OpenRasters
-from seg.raster.chips import Reading, read_chip, whole
+from seg.raster.chips import Reading, whole
 from seg.raster.grid import Grid
+from seg.raster.scene_statistics import MatchedScenes
 
 _PARTNER = 3
 """Number of the random stream for partners; augmentation uses the stream without a number."""
@@ -33,6 +34,7 @@ class SceneDataset(Dataset[Example]):
             for one example per scene.
         maps: Probability maps of a teacher; None if there are no maps.
         grids: Grids of the scenes; only `partner` needs them.
+        matching: Matching of each scene's values to the training images; None to keep the stored values.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class SceneDataset(Dataset[Example]):
         length: int | None = None,
         maps: Maps | None = None,
         grids: Sequence[Grid] = (),
+        matching: MatchedScenes | None = None,
     ) -> None:
         self.scenes = scenes
         self.reading = reading
@@ -53,7 +56,7 @@ class SceneDataset(Dataset[Example]):
         self.seed = seed
         self.upright = upright
         self.length = len(scenes) if length is None else length
-        self.maps = maps
+        self.maps, self.matching = maps, matching
         self._sizes = [(grid.height, grid.width) for grid in grids]
 
     def __len__(self) -> int:
@@ -84,7 +87,7 @@ class SceneDataset(Dataset[Example]):
 
     def _augmented(self, scene: AnyScene, random: np.random.Generator) -> Sample:
         with watched(str(scene.image)):
-            sample = read_sample(scene, self.reading, self.maps)
+            sample = read_sample(scene, self.reading, self.maps, self.matching)
             shape = sample.mask.shape
             if self.augment is not None:
                 sample = self.augment(sample, random)
@@ -92,20 +95,23 @@ class SceneDataset(Dataset[Example]):
             return _transposed(sample) if turned else sample
 
 
-def read_sample(scene: AnyScene, reading: Reading, maps: Maps | None = None) -> Sample:
+def read_sample(
+    scene: AnyScene, reading: Reading, maps: Maps | None = None, matching: MatchedScenes | None = None
+) -> Sample:
     """Read a whole scene; opens the files in this process, because GDAL handles do not survive a fork.
 
     Args:
         scene: A scene with or without a mask.
         reading: Settings for reading pixels.
         maps: Probability maps of a teacher; None if there are no maps.
+        matching: Matching of the scene's values to the training images; None to keep the stored values.
 
     Raises:
         RasterError: A file cannot be read, or the mask has unknown values.
     """
     with OpenRasters() as rasters:
         window = whole(rasters[scene.image])
-        chip = read_chip(rasters[scene.image], window, reading)
+        chip = read_pixels(rasters, scene, window, reading, matching)
         known = isinstance(scene, Scene)
         labels = read_labels(rasters, scene, window, reading) if known else labels_of(chip.valid)
         return Sample(chip.image, labels, chip.valid, read_map(rasters, scene, window, maps), chip.missing)

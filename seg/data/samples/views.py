@@ -147,7 +147,7 @@ class WithViews(Dataset[Example]):
         return found | {"clean_percent": torch.from_numpy(np.stack(percents))} if percents else found
 
     def _strong_view(self, samples: Sequence[Sample], key: SampleKey, view: int) -> tuple[Sample, ByteMask]:
-        """One changed view, and the index of each pixel's sample, IGNORE where the view has no data."""
+        """One changed view, and the index of the sample that each pixel comes from, IGNORE where it has no data."""
         changed = [self.strong(sample, self._random(key, _STRONG, view, i)) for i, sample in enumerate(samples)]
         mixed, source = changed[0], np.zeros(changed[0].mask.shape, np.uint8)
         random = self._random(key, _CUT, view)

@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from seg.data.sources.importing import Found, Pair, no_mask
 from seg.data.sources.legend import Legend, Meaning
-from seg.data.sources.origin import Origin, wrong_layout
+from seg.data.sources.origin import Found, Origin, Pair, no_mask, wrong_layout
 from seg.labels import CROPLAND, IGNORE, OTHER
 
 ORIGIN = Origin(
@@ -31,7 +30,7 @@ LEGEND = Legend(
     ),
     threshold=128,
 )
-"""Colours of the challenge. The masks are compressed with loss, so the authors recommend a threshold of 128 for each
+"""Colours of the challenge. The masks have lossy compression, so the authors recommend a threshold of 128 for each
 channel. See also `datasets/deepglobelandcover.py` of torchgeo. Agriculture includes orchards, vineyards and
 nurseries."""
 

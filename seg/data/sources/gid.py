@@ -4,10 +4,9 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from seg.data.sources.import_settings import GidImages
-from seg.data.sources.importing import Found, Pair, no_mask
+from seg.data.settings import GidImages
 from seg.data.sources.legend import Legend, Meaning
-from seg.data.sources.origin import Origin, wrong_layout
+from seg.data.sources.origin import Found, Origin, Pair, no_mask, wrong_layout
 from seg.errors import DatasetError
 from seg.labels import CROPLAND, IGNORE, OTHER
 

@@ -1,16 +1,18 @@
-"""Writing of public datasets in the layout of this project: recoded masks, manifest and README."""
+"""Import of public datasets into the layout of this project: recoded masks, manifest and README."""
 
 import os
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from seg.data.dataset.manifest import MANIFEST, write_manifest
+from seg.data.settings import ImportSettings, SourceName
+from seg.data.sources import deepglobe, ftw, gid, loveda
 from seg.data.sources.legend import Legend, read_labels
-from seg.data.sources.origin import Origin, readme
+from seg.data.sources.origin import Found, Origin, Pair, readme
 from seg.data.sources.replace import README, replaced_dataset
 from seg.data.splitting.folds import FoldSummary, Labels, summarise_folds
 from seg.errors import DatasetError
@@ -28,44 +30,12 @@ STACKED = "dates"
 DEFAULT_FOLDS = 5
 """Number of folds for a dataset that has no official validation part."""
 
-
-@dataclass(frozen=True)
-class Pair:
-    """An image of a public dataset and its mask.
-
-    Attributes:
-        image: The image.
-        mask: The mask, in the values or colours of the dataset.
-        name: Unique name of the image in the layout of this project.
-        place: Name of the place. Pairs of one place share the mask, its name and the fold.
-        dates: Images of several dates, which the import stacks; `image` is one of them. Empty for a single image.
-        bands: Names of the bands of these images.
-        held_out: True in the official validation or test part, False in the training part, None if there are no
-            official parts.
-    """
-
-    image: Path
-    mask: Path
-    name: str
-    place: str
-    held_out: bool | None = None
-    dates: Mapping[str, Path] = field(default_factory=dict)
-    bands: Sequence[str] = ()
-
-
-@dataclass(frozen=True)
-class Found:
-    """Contents of a public dataset.
-
-    Attributes:
-        pairs: Labelled images.
-        legend: Classes of the masks.
-        notes: One sentence for each part that is left out.
-    """
-
-    pairs: Sequence[Pair]
-    legend: Legend
-    notes: Sequence[str] = ()
+_ORIGINS: dict[SourceName, Origin] = {
+    "loveda": loveda.ORIGIN,
+    "deepglobe": deepglobe.ORIGIN,
+    "gid": gid.ORIGIN,
+    "ftw": ftw.ORIGIN,
+}
 
 
 @dataclass(frozen=True)
@@ -81,6 +51,35 @@ class Imported:
     folds: list[FoldSummary]
     official: bool
     notes: Sequence[str]
+
+
+def import_public(source: SourceName, folder: Path, output: Path, settings: ImportSettings) -> Imported:
+    """Import a public dataset into the layout of this project.
+
+    Args:
+        source: Name of the dataset.
+        folder: Folder with the unpacked dataset.
+        output: Folder to write; its parent must exist.
+        settings: Settings of the import.
+
+    Raises:
+        ConfigError: A setting belongs to another dataset, or the output cannot be a folder.
+        DatasetError: The folder has another layout, an image has no mask, a mask has an unknown class, or the output
+            cannot be written or holds other files.
+        RasterError: A file cannot be read, or a mask is not on the grid of its image.
+    """
+    settings.require_fitting(source)
+    return write_import(_find(source, folder, settings), _ORIGINS[source], output, settings.copy)
+
+
+def _find(source: SourceName, folder: Path, settings: ImportSettings) -> Found:
+    if source == "loveda":
+        return loveda.find_loveda(folder)
+    if source == "deepglobe":
+        return deepglobe.find_deepglobe(folder)
+    if source == "gid":
+        return gid.find_gid(folder, settings.gid_images)
+    return ftw.find_ftw(folder, settings.boundary, settings.window)
 
 
 def write_import(found: Found, origin: Origin, output: Path, copy: bool = False) -> Imported:
@@ -117,11 +116,6 @@ def write_import(found: Found, origin: Origin, output: Path, copy: bool = False)
         (folder / README).write_text(readme(origin, found.legend, _fold_rule(official), copy), encoding="utf-8")
     summaries = summarise_folds(held, max(folds.values()) + 1)
     return Imported(summaries, official, [*found.notes, *_remarks(found.pairs, official, alpha)])
-
-
-def no_mask(image: Path, wanted: Path) -> DatasetError:
-    """Error for an image without a mask."""
-    return DatasetError(f"{image}: has no mask; wanted {wanted}; unpack the masks too, or remove the image")
 
 
 def _folds(pairs: Sequence[Pair]) -> tuple[dict[str, int], bool]:

@@ -42,8 +42,8 @@ ground classes or no label; this dataset merges the classes into cropland and ot
 
 ## Bands
 
-Scaled radiance at the sensor: radiance = (value - 1000) / 500. Channels are numbered as in the original 220; the source
-lacks 20 channels (104-108, 150-163 and 220), but none of the four below.
+Scaled radiance at the sensor: radiance = (value - 1000) / 500. Channels are numbered as in the original 220. The source
+lacks 20 channels (104-108, 150-163 and 220); the four channels below are not among these.
 
 | band | AVIRIS channel | centre (nm) |
 |---|---|---|

@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from seg.data.sources.importing import Found, Pair, no_mask
 from seg.data.sources.legend import Legend, Meaning
-from seg.data.sources.origin import Origin, wrong_layout
+from seg.data.sources.origin import Found, Origin, Pair, no_mask, wrong_layout
 from seg.labels import CROPLAND, IGNORE, OTHER
 
 ORIGIN = Origin(

@@ -1,6 +1,7 @@
-"""Origin of a public dataset: home page, licence and citation, and the README of an import."""
+"""Origin and contents of a public dataset, and the README of an import."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from seg.data.sources.legend import Legend
@@ -31,6 +32,45 @@ class Origin:
     def title(self) -> str:
         """First line of the README; a later import recognises its own folder by this line."""
         return f"# {self.name}, imported for cropland"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """An image of a public dataset and its mask.
+
+    Attributes:
+        image: The image.
+        mask: The mask, in the values or colours of the dataset.
+        name: Unique name of the image in the layout of this project.
+        place: Name of the place. Pairs of one place share the mask, its name and the fold.
+        dates: Images of several dates, which the import stacks; `image` is one of them. Empty for a single image.
+        bands: Names of the bands of these images.
+        held_out: True in the official validation or test part, False in the training part, None if there are no
+            official parts.
+    """
+
+    image: Path
+    mask: Path
+    name: str
+    place: str
+    held_out: bool | None = None
+    dates: Mapping[str, Path] = field(default_factory=dict)
+    bands: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Found:
+    """Contents of a public dataset.
+
+    Attributes:
+        pairs: Labelled images.
+        legend: Classes of the masks.
+        notes: One sentence for each part that is left out.
+    """
+
+    pairs: Sequence[Pair]
+    legend: Legend
+    notes: Sequence[str] = ()
 
 
 def readme(origin: Origin, legend: Legend, folds: str, copied: bool) -> str:
@@ -68,3 +108,8 @@ def wrong_layout(folder: Path, origin: Origin, wanted: str) -> DatasetError:
         f"{folder}: does not have the layout of {origin.name}; wanted {wanted}, found "
         f"{listed(entries, _NAMED) or 'nothing'}; unpack the archives there, or name another folder"
     )
+
+
+def no_mask(image: Path, wanted: Path) -> DatasetError:
+    """Error for an image without a mask."""
+    return DatasetError(f"{image}: has no mask; wanted {wanted}; unpack the masks too, or remove the image")

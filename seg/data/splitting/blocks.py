@@ -10,9 +10,9 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from seg.data.dataset.catalogue import Scene
+from seg.data.settings import SplitRule
 from seg.data.splitting.cells import Cells, cut_cells, fitting_block_m, trims_between
 from seg.data.splitting.folds import Labels, assign_blocks
-from seg.data.splitting.rule import SplitRule
 from seg.data.splitting.write import Block
 from seg.errors import DatasetError
 from seg.labels import CROPLAND, OTHER
@@ -28,7 +28,8 @@ Place = list[tuple[Scene, Grid]]
 
 _READ_SIZE = 2048
 _FAR = 1e6
-"""Distance in blocks at which places are laid out, so large that blocks of different places are not neighbours."""
+"""Distance between the positions of two places, in block sides. Blocks of different places are then never
+neighbours."""
 
 
 def split_blocks(root: Path, places: list[Place], rule: SplitRule) -> list[tuple[Block, Labels]]:

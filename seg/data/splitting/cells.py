@@ -134,11 +134,11 @@ def trims_between(folds: NDArray[np.int64]) -> NDArray[np.bool_]:
     rows, columns = np.zeros((2, *folds.shape), dtype=bool)
     rows[1:] = _differ(folds[:-1], folds[1:])
     columns[:, 1:] = _differ(folds[:, :-1], folds[:, 1:])
-    # If a cell and the cell to its lower right differ, trim the columns of the lower cell, unless its rows are trimmed
-    # already.
+    # If a cell and the cell to its lower right have different folds, trim the columns of the lower cell, unless its
+    # rows are trimmed already.
     columns[1:, 1:] |= _differ(folds[:-1, :-1], folds[1:, 1:]) & ~rows[1:, 1:]
-    # If a cell and the cell to its lower left differ, trim the rows of the lower cell, unless the columns of the upper
-    # cell are trimmed already.
+    # If a cell and the cell to its lower left have different folds, trim the rows of the lower cell, unless the columns
+    # of the upper cell are trimmed already.
     rows[1:, :-1] |= _differ(folds[:-1, 1:], folds[1:, :-1]) & ~columns[:-1, 1:]
     return np.stack([rows, columns])
 

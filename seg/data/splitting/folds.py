@@ -67,8 +67,8 @@ def assign_blocks(counts: Labels, centres: NDArray[np.float64], folds: int, seed
     """Assign blocks to folds so that folds have similar labels, and so that each fold spreads over the whole area.
 
     The assignment is greedy, from the block with the most labels to the block with the fewest. Each block is assigned
-    to the fold with the lowest cost. The cost increases if the fold then has more than its even share of cropland or of
-    other labels, and with the number of neighbouring blocks in the fold.
+    to the fold with the lowest cost. The cost is high if the fold would then have more than its even share of cropland
+    or of other labels, or if many neighbouring blocks are in the fold.
 
     Args:
         counts: (N, 2) pixels of cropland and pixels of other in each block; N is at least the number of folds.

@@ -8,9 +8,9 @@ from seg.data.dataset.catalogue import Scene, read_catalogue
 from seg.data.dataset.checks import check_scene
 from seg.data.dataset.manifest import MANIFEST, further_columns
 from seg.data.dataset.unlabelled import unlabelled_rows
+from seg.data.settings import SplitRule
 from seg.data.splitting.blocks import split_blocks
 from seg.data.splitting.folds import FoldSummary, summarise_folds
-from seg.data.splitting.rule import SplitRule
 from seg.data.splitting.scenes import group_neighbours, split_scenes
 from seg.data.splitting.write import (
     BLOCKS,

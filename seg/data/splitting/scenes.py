@@ -10,9 +10,9 @@ from scipy.sparse.csgraph import connected_components
 
 from seg.data.dataset.catalogue import Scene
 from seg.data.dataset.checks import count_labels
+from seg.data.settings import SplitRule
 from seg.data.splitting.cells import fitting_block_m
 from seg.data.splitting.folds import Labels, Place, assign_places
-from seg.data.splitting.rule import SplitRule
 from seg.errors import DatasetError
 from seg.raster.grid import Grid
 from seg.raster.ground.distances import near_pairs

@@ -17,8 +17,8 @@ from seg.delivery.checking.faults import Fault
 from seg.delivery.checking.layout import WantedFile, layout_faults, wanted_files
 from seg.delivery.checking.shapes import ZoneLines, outside_faults, overlap_faults, polygon_faults, small_faults
 from seg.delivery.checking.values import Finding, ValueCheck, field_faults
-from seg.delivery.template.schema import MAP_CRS, Template
-from seg.delivery.writing.zones import Zones, read_zones
+from seg.delivery.template import MAP_CRS, Template
+from seg.delivery.zones import Zones, read_zones
 from seg.errors import ConfigError, RasterError
 from seg.parcels.attributes import Attributes
 from seg.raster.chips import Polygons

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from seg.delivery.checking.faults import Fault
-from seg.delivery.template.schema import Template
-from seg.delivery.writing.zones import Zones
+from seg.delivery.template import Template
+from seg.delivery.zones import Zones
 from seg.parcels.vector_files import SIBLINGS
 
 

@@ -9,23 +9,25 @@ from numpy.typing import NDArray
 from pyproj import CRS
 
 from seg.delivery.checking.values import Finding
-from seg.delivery.template.schema import Template
-from seg.delivery.writing.cutting import SLIVER_M2
+from seg.delivery.cutting import SLIVER_M2
+from seg.delivery.template import Template
 from seg.parcels.target_crs import Projection
 from seg.raster.chips import Polygons
 from seg.raster.ground.outlines import Floats, metres_per_unit
 
 TOUCHING_M = 0.01
-"""A polygon touches a line if it is not farther away than this; straight edges bend by a millimetre in another CRS."""
+"""Largest distance between a line and a polygon that counts as touching the line. It is not 0, because straight edges
+bend by about a millimetre in another CRS."""
 
 GAP_M = 0.2
-"""Largest width of a gap at a line between zones. A wider space may be another class, since pixels are wider too."""
+"""Largest width of a gap at a line between zones. A wider space may be land of another class, which is at least one
+pixel wide."""
 
 STEP_M = 1.0
-"""Distance of the points on lines between zones where gaps are searched."""
+"""Spacing of the points on lines between zones at which gaps are searched."""
 
 _GAP_POINTS = 3
-"""Least number of neighbouring points in a gap. One point may be a corner of two parcels at the line."""
+"""Least number of neighbouring points in a gap. A single point may lie at the corner of two parcels, without a gap."""
 
 _ROUNDING_M = 0.002
 """A polygon may reach beyond its zone by the area of a strip of this width along its outline."""
@@ -154,7 +156,7 @@ class ZoneLines:
 def _gaps(edges: Polygons, own: Polygons, others: Polygons, unit: float) -> Iterator[tuple[int, float]]:
     """Nearest own polygon and length in metres of each gap along the edges of a zone.
 
-    A gap is a part of the edge to which polygons on both sides are near, but which those of one side do not touch.
+    A gap is a part of the edge with polygons near it on both sides. On at least one side, no polygon touches this part.
     """
     mine, theirs = shapely.STRtree(own), shapely.STRtree(others)
     for ring in shapely.get_rings(edges).tolist():

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from seg.delivery.checking.content import Content, StoredField
-from seg.delivery.template.expressions import AREAS, Rows
-from seg.delivery.template.schema import FieldRule, Template
+from seg.delivery.expressions import AREAS, Rows
+from seg.delivery.template import FieldRule, Template
 from seg.errors import listed
 from seg.raster.ground.outlines import Floats
 
@@ -110,7 +110,7 @@ class ValueCheck:
             yield "wrong width", place, text
 
     def _constant_faults(self, values: pa.Array, rule: FieldRule) -> Iterator[Finding]:
-        """Values that differ from their source, for sources that use no column of parcels, no area and no number."""
+        """Values that differ from their source, if the source consists only of constants and columns of the zone."""
         assert rule.expression is not None
         if not len(values) or any(term.table in {"parcel", "area", "number"} for term in rule.expression.terms):
             return

@@ -52,9 +52,9 @@ def expected_error(expected: Expectation, counts: Counts) -> float:
 def allocate(expected: Expectation, total: int, allocation: Allocation, minimum: int) -> Counts:
     """Pixels to draw in each stratum, (S,).
 
-    A stratum gets at least the minimum and at most all its pixels. The rest of the sample is divided among the other
-    strata by their shares, as recommended in section 5.1 of the paper. If the minima alone exceed the total, the result
-    exceeds the total too.
+    A stratum gets at least the minimum and at most all its pixels. The strata that are at neither limit divide the rest
+    of the sample in proportion to their shares, as recommended in section 5.1 of the paper. If the minima alone exceed
+    the total, the result exceeds the total too.
 
     Args:
         expected: Expectations of the strata.

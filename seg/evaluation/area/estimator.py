@@ -131,9 +131,9 @@ class StratifiedSample:
         )
 
     def only_references(self) -> list[int | None]:
-        """True class of each stratum whose points all have this class; None for other and for fully sampled strata.
+        """For each stratum, the true class that all its points have; None if they differ or if all pixels were drawn.
 
-        Such a stratum adds nothing to the standard errors, so they are too small.
+        A stratum whose points all have one class adds nothing to the standard errors, so these errors are too small.
         """
         only: list[int | None] = []
         for place, stratum in enumerate(self.strata):

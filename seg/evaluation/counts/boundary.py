@@ -109,8 +109,8 @@ class BoundaryCounts:
         mapped_near: Boundary pixels of the map within the tolerance of the reference's boundary.
         reference: Boundary pixels of the reference.
         reference_near: Boundary pixels of the reference within the tolerance of the map's boundary.
-        shared: Cropland pixels within the tolerance of class other, in both map and reference.
-        either: Cropland pixels within the tolerance of class other, in map or reference.
+        shared: Pixels that are cropland within the tolerance of class other, both in the map and in the reference.
+        either: Pixels that are cropland within the tolerance of class other in the map, in the reference or in both.
     """
 
     mapped: int = 0

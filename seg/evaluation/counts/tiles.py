@@ -82,7 +82,7 @@ class WrongWindow:
 
 
 def worst_windows(tiles: TileCounts, size: int, number: int) -> list[WrongWindow]:
-    """Windows with the most wrong pixels, worst first. Windows with equally many are sorted by row, then by column.
+    """Windows with the most wrong pixels, worst first; for equal numbers of wrong pixels, by row, then by column.
 
     Args:
         tiles: Counts of a scene.

@@ -1,8 +1,8 @@
 """Colours of the map layers, shared by the picture, the page's map and its chips.
 
-The code of a pixel combines its mapped class and its reference class, so that one raster holds three layers. Colours
-can be told apart with any colour vision: errors are vermilion, blue and purple of Okabe and Ito's palette
-(https://jfly.uni-koeln.de/color/), and probabilities have the ramp "cividis"
+The code of a pixel combines its mapped class and its reference class, so that one raster holds three layers: map,
+reference and errors. Colours can be told apart with any colour vision: errors are vermilion, blue and purple of Okabe
+and Ito's palette (https://jfly.uni-koeln.de/color/), and probabilities have the ramp "cividis"
 (https://doi.org/10.1371/journal.pone.0199239).
 """
 

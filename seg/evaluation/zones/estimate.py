@@ -33,7 +33,7 @@ class ZoneEstimate:
         points: Number of points in the zone.
         fewest: Name of the stratum with the fewest points in the zone, and the number of these points.
         area: Cropland in hectares; None if a stratum has too few points for a standard error.
-        alike: Strata whose points in the zone all have the same reference class: this class by name of the stratum.
+        alike: Reference class by name of the stratum, only for strata whose points in the zone all have this class.
             Such strata add nothing to the standard error.
     """
 
@@ -85,10 +85,8 @@ def estimate_zones(
 
 
 def _strata_by_zone(prediction: Path, zones: Zones, interpreted: InterpretedSample, points: Path) -> Counts:
-    drawn_zones, screened = (
-        Path(str(path)) if (path := interpreted.drawn.get(name)) else None for name in ("zones", "screened")
-    )
-    population = Population(prediction, drawn_zones, screened)
+    drawn_zones = interpreted.drawn.get("zones")
+    population = Population(prediction, Path(str(drawn_zones)) if drawn_zones else None)
     try:
         population.grid()
     except RasterError as error:

@@ -83,7 +83,7 @@ def _require_own(output: Path) -> dict[str, str]:
     earlier, replaced = _hashes(output / JSON)
     for name in (CSV, WORKBOOK, CHART):
         path = output / name
-        # If a run is killed while it moves its files, some files of the table before it remain.
+        # If a run is killed while it moves its files into place, some files of the earlier table remain.
         if path.is_file() and path.stat().st_size and sha256(path) not in {earlier.get(name), replaced.get(name)}:
             raise ConfigError(
                 f"{path}: was not written by this command, or has been changed since, so it is not replaced; move it "

@@ -60,8 +60,8 @@ class ZoneSettings:
         labels: Meaning of the values of a raster reference.
         vector: Burning of a vector reference onto the map's grid.
         min_parcel: Smallest parcel to count, in pixels.
-        min_points: A zone gets a note if a stratum has fewer points in the zone. The normal approximation of the
-            interval needs about 20.
+        min_points: Least number of points of each stratum in a zone. With fewer points, the zone gets a note. The
+            normal approximation of the interval needs about 20 points.
         confidence: Confidence of the intervals, above 0 and below 1.
         encoding: Encoding of the text of the points, such as GBK; null for the encoding that the file states.
         lang: Language of the page, the chart and the headings of the workbook: English or Chinese.

@@ -33,8 +33,8 @@ _LARGEST_SOURCE = 1024
 smaller pixels than the target."""
 
 _BILINEAR_UP_TO = 1.5
-"""Largest ratio of the target's pixel size to the scene's at which the four nearest pixels are interpolated. Above this
-ratio, GDAL averages all pixels under a kernel that grows with the ratio."""
+"""If the pixels of the target are at most this many times as large as those of the scene, the four nearest pixels are
+interpolated. Above this ratio, GDAL averages all pixels under a kernel that grows with the ratio."""
 
 _AROUND = 3
 """Width in target pixels of the margin that is read around a resampled part; the kernel reaches two pixels."""
@@ -111,7 +111,7 @@ class AlignedScene:
     def _warped(self, dataset: DatasetReader, part: Window, values: Pixels) -> BoolMask:
         """Resample a part of a square into `values`, and return its validity.
 
-        The whole square is resampled, so that the part does not change the result.
+        The whole square is resampled, so that the values of a pixel do not depend on the part.
         """
         square = _square_around(part, self._side)
         nothing = np.zeros((part.height, part.width), bool)
@@ -208,7 +208,7 @@ class SceneReader:
 
     def _open(self, number: int) -> DatasetReader:
         if not self._opened:
-            # rasterio passes on GDAL's options to a thread only from the main thread, so they are set again here.
+            # GDAL's options that another thread has set do not apply in this thread, so they are set again here.
             self._options.enter_context(gdal_options(cache=None))
         if number not in self._opened:
             while len(self._opened) >= MOST_OPEN:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from seg.imagery.composites.alignment import SceneReader
-from seg.imagery.composites.combining import Method, Pixels, combine_dates
+from seg.imagery.composites.combining import Pixels, combine_dates
 from seg.imagery.composites.planning import READERS, CompositePlan
+from seg.imagery.settings import Method
 from seg.raster.chips import BoolMask
 from seg.raster.windows import Block
 from seg.raster.writing.block_store import BlockPixels, BlockStore

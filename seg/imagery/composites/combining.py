@@ -2,18 +2,18 @@
 
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from seg.imagery.settings import Method
 from seg.raster.chips import BoolMask
 
 Pixels = npt.NDArray[Any]
 """Stored values of any type that GDAL stores."""
 
 Count = npt.NDArray[np.uint16]
-Method = Literal["median", "best", "first"]
 
 AT_ONCE = 2**16
 """Number of pixels that are combined at once. With this number, the values of a few dates fit the processor's cache."""
@@ -22,8 +22,8 @@ AT_ONCE = 2**16
 def combine_dates(values: Pixels, valid: BoolMask, method: Method) -> tuple[Pixels, Count]:
     """Combine dates pixel by pixel; a date takes part where it is valid.
 
-    - `median`: the median of each band. For an even number of dates, this is the mean of the two middle values, which
-      is rounded to the nearest even integer in integer bands.
+    - `median`: the median of each band. For an even number of dates, this is the mean of the two middle values. In
+      integer bands, a mean that ends in .5 is rounded to the even integer.
     - `best`: the medoid, the date whose bands have the smallest sum of Euclidean distances to all other dates: Flood
       (2013), https://doi.org/10.3390/rs5126481. All bands of a pixel come from one date. If sums are equal, as they are
       with two dates, the first of these dates is taken.
@@ -56,7 +56,8 @@ def _median(values: Pixels, valid: BoolMask, count: Count, combined: Pixels) -> 
     for date, present in zip(values, valid, strict=True):
         if not present.all():
             np.copyto(date, values.dtype.type(last), where=~present)
-    # Invalid values hold the largest number, so they are sorted to the end, among valid values of the same number.
+    # Invalid pixels hold the largest number, so they are sorted to the end. A valid pixel may hold this number too; the
+    # order of equal numbers does not matter.
     ordered = _sorted(list(values))
     numbers = np.bincount(count.ravel())
     for number in np.flatnonzero(numbers[1:]) + 1:

@@ -62,10 +62,9 @@ def _wanted(grid: Grid, wanted: Sequence[int | str]) -> list[int]:
     names = [_plain(name) for name in grid.band_names]
     for band in wanted:
         if isinstance(band, str) and names.count(_plain(band)) != 1:
-            known = listed([name for name in grid.band_names if name]) or "none with a name"
-            raise RasterError(
-                f"{shown_name(grid.path)}: has no band {band}, or has it several times; its bands are {known}"
-            )
+            named = listed([name for name in grid.band_names if name])
+            known = f"its bands are {named}" if named else "its bands have no names"
+            raise RasterError(f"{shown_name(grid.path)}: has no band {band}, or several with this name; {known}")
         index = names.index(_plain(band)) + 1 if isinstance(band, str) else band
         if not 1 <= index <= grid.bands:
             raise RasterError(f"{shown_name(grid.path)}: has no band {band}; wanted 1 to {grid.bands}")
@@ -115,7 +114,7 @@ def _require_equal(what: str, one: tuple[Grid, list[str]], other: tuple[Grid, li
     value, reference = next((a, b) for a, b in zip(one[1], other[1], strict=True) if a != b)
     raise RasterError(
         f"{shown_name(one[0].path)}: its {what} is {value}, but {shown_name(other[0].path)} has {reference}; convert "
-        "all inputs to the same values, or leave one out"
+        f"all inputs to the same {what}, or leave one out"
     )
 
 

@@ -12,12 +12,12 @@ from seg import __version__
 from seg.errors import ConfigError, NoOverlapError
 from seg.imagery.composites.alignment import AlignedScene
 from seg.imagery.composites.matching import CommonBands, common_bands
-from seg.imagery.composites.settings import GIB, CompositeSettings
 from seg.imagery.composites.target_grid import Placed, common_grid, place_on
+from seg.imagery.settings import GIB, CompositeSettings
 from seg.raster.gdal_options import CACHE
 from seg.raster.grid import Grid, open_raster, read_grid
 from seg.raster.remote import address_of, is_remote, shown_name
-from seg.raster.scene_version import scene_version
+from seg.raster.sources import scene_version
 from seg.raster.windows import Block, blocks_of, core_spans, round_up
 
 READERS = 2
@@ -27,13 +27,13 @@ PROCESS = 200 * 2**20
 """Memory in bytes of the libraries and of temporary arrays."""
 
 SMALLEST_BLOCK = 64
-"""Side in pixels of the smallest block."""
+"""Side in pixels of the smallest block, which is used only if the memory is too small for larger blocks."""
 
 _LARGEST_TILE = 1024
 """Largest tile side of an input, in pixels, to which blocks are fitted."""
 
 _FEWEST = 256
-"""Side in pixels of the smallest block, unless the memory is too small for it."""
+"""Sides of blocks are multiples of this number of pixels, unless the memory is too small for such blocks."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,8 @@ def plan_composite(
         inputs: Scenes in order.
         output: The file to write.
         settings: Settings.
-        kept: Record of an unfinished run of this output; empty if there is none. If the rest of the record is the same,
-            the plan uses its block size again.
+        kept: Record of an unfinished run of this output; empty if there is none. If this record differs from the new
+            one only in its block size, the plan uses the block size of the unfinished run.
 
     Raises:
         RasterError: An input cannot be read, or does not fit the other inputs.
@@ -99,7 +99,7 @@ def plan_composite(
 
 
 def _nodata(grids: Sequence[Grid], additional: float | None, dtype: str) -> float | None:
-    """The additional value, or else the first value of an input, that the data type can hold; None if none fits."""
+    """First of the additional value and the inputs' nodata values that the data type can hold; None if none fits."""
     for value in (additional, *(grid.nodata for grid in grids)):
         if value is not None and (np.dtype(dtype).kind == "f" or _is_integer_of(value, dtype)):
             return value

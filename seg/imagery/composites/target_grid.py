@@ -17,16 +17,19 @@ from seg.raster.ground.crs import crs_name, has_place, same_crs
 from seg.raster.remote import shown_name
 
 SAME = 1e-3
-"""Largest distance in pixels between grids that count as equal, since programs round transforms differently."""
+"""Largest distance in pixels between grids that count as equal. Equal grids may differ, since programs round transforms
+differently."""
 
 LEAST_COVERED = 0.01
 """Smallest share of a common grid that the outlines of the scenes must cover."""
 
 _ALONG = 21
-"""Number of points along each side of an outline, since the sides of a raster are curved in another CRS."""
+"""Number of points along each side of an outline. Corners are not enough, since the sides of a raster are curved in
+another CRS."""
 
 _MARGIN = 2
-"""Margin in pixels around an outline in another CRS, since its sides are also curved between the points."""
+"""Margin in pixels around an outline in another CRS. The sides are also curved between the points, so the scene may
+reach beyond the lines that join the points."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ def common_grid(grids: Sequence[Grid], output: Path) -> Grid:
 
 
 def _require_near(grids: Sequence[Grid], sides: npt.NDArray[np.int64], pixels: int) -> None:
-    """Check that the scenes cover a share of their common grid, as a scene with a wrong georeference lies far away."""
+    """Check that the scenes cover enough of their common grid; a wrong georeference makes this grid far too large."""
     sizes = (sides[:, 2:] - sides[:, :2]).astype(float)
     if sizes.prod(axis=1).sum() >= LEAST_COVERED * pixels:
         return

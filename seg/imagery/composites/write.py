@@ -12,11 +12,10 @@ from seg.errors import RasterError
 from seg.files import SOFTWARE, require_output_file
 from seg.imagery.composites.blocks import Report, combine_blocks
 from seg.imagery.composites.planning import CompositePlan, plan_composite
-from seg.imagery.composites.settings import CompositeSettings
+from seg.imagery.settings import CompositeSettings
 from seg.raster.folder import GEOTIFF_SUFFIXES
 from seg.raster.remote import shown_name, stem_of
-from seg.raster.scene_version import scene_version
-from seg.raster.sources import require_apart, require_own_raster
+from seg.raster.sources import require_apart, require_own_raster, scene_version
 from seg.raster.writing.block_store import BlockStore, open_store, partial_folder, stored_run
 from seg.raster.writing.scene_cog import SceneLayout, ScenePart, write_scene_cog
 from seg.terminal.text import counted

@@ -134,7 +134,7 @@ def _bands(container: Container, groups: Groups, folder: str) -> list[SourceBand
 
 
 def _calibrations(container: Container, groups: Groups) -> list[tuple[str, str, float]]:
-    """Kind of the calibrated values, group with their factors, and divisor of the result."""
+    """For each measured quantity: its name, the metadata group with its factors, and the divisor of the result."""
     if "LEVEL2_SURFACE_REFLECTANCE_PARAMETERS" in groups:
         return [
             ("REFLECTANCE", "LEVEL2_SURFACE_REFLECTANCE_PARAMETERS", 1.0),

@@ -6,6 +6,7 @@ and 15: https://sentiwiki.copernicus.eu/web/document-library.
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 from xml.etree import ElementTree as Xml
@@ -50,6 +51,15 @@ FIRST_WITH_OFFSET = "04.00"
 CLASSIFICATION = "SCL"
 """Name of the scene classification, a band of L2A products."""
 
+MASK_LAYERS = {1: "opaque cloud", 2: "cirrus", 3: "snow or ice"}
+"""Layers of the classification mask `MSK_CLASSI`, which L1C products have since baseline 04.00."""
+
+MASK_POLYGONS = {1: "opaque cloud", 2: "cirrus"}
+"""Classes of the cloud polygons `MSK_CLOUDS`, which products had before baseline 04.00."""
+
+CLOUD_LAYERS = (1, 2)
+"""Masked layers and classes of L1C products. These masks have no cloud shadows."""
+
 _METADATA = re.compile(r"(.*/)?(MTD_MSIL(1C|2A)|S2[A-Z]_[A-Z]{4}_MTD_(SAF|DS)?L(1C|2A)_\w+)\.xml", re.IGNORECASE)
 """Names of the product metadata: since the compact format of December 2016, and before."""
 
@@ -61,6 +71,11 @@ _IMAGE = re.compile(
 
 _LISTED = re.compile(rf".*{_BAND}", re.IGNORECASE)
 """Path of an image in the metadata, which omits the suffix."""
+
+_QUALITY = r"(?P<folder>.*/)?GRANULE/[^/]+/QI_DATA"
+_LAYERS_FILE = re.compile(rf"{_QUALITY}/MSK_CLASSI_B00\.jp2", re.IGNORECASE)
+_POLYGONS_FILE = re.compile(rf"{_QUALITY}/(?:S2[^/]*_)?MSK_CLOUDS_[^/]*B00[^/]*\.gml", re.IGNORECASE)
+"""Names of the cloud masks of L1C products; before December 2016, the name of the polygons is longer."""
 
 _PIXELS_M = {"B02": 10, "B03": 10, "B04": 10, "B08": 10, "B01": 60, "B09": 60, "B10": 60}
 """Pixel size of L1C bands in metres, since their file names do not state it; all other bands have 20 m."""
@@ -81,7 +96,9 @@ def read_sentinel2(container: Container) -> Product:
         RasterError: The metadata is missing, damaged or of an unknown baseline; the product has no granule, or several.
     """
     name, root = _metadata(container)
-    images = _images(container, root, inner_folder(name))
+    folder = inner_folder(name)
+    level = "L1C" if "L1C" in PurePosixPath(name).name.upper() else "L2A"
+    images = _images(container, root, folder)
     offsets = _offsets(container, root)
     quantity = first_text(root, "QUANTIFICATION_VALUE", "BOA_QUANTIFICATION_VALUE", "L2A_BOA_QUANTIFICATION_VALUE")
     quantification = number(quantity, "the quantification value", container.path)
@@ -91,10 +108,10 @@ def read_sentinel2(container: Container) -> Product:
         _identifier(root, container),
         tuple(_band(image, 1 / quantification, offsets) for image in images if image.name != CLASSIFICATION),
         first_text(root, "SPACECRAFT_NAME") or "Sentinel-2",
-        "L1C" if "L1C" in PurePosixPath(name).name.upper() else "L2A",
+        level,
         moment(first_text(root, "PRODUCT_START_TIME", "DATATAKE_SENSING_START")),
         None if cloud is None else number(cloud, "the cloud cover", container.path),
-        _quality(images),
+        _cloud_mask(container, folder) if level == "L1C" else _classification(images),
     )
 
 
@@ -184,12 +201,30 @@ def _band(image: _Image, scale: float, offsets: Mapping[str, float]) -> SourceBa
     )
 
 
-def _quality(images: Sequence[_Image]) -> QualityBand | None:
+def _classification(images: Sequence[_Image]) -> QualityBand | None:
+    """Scene classification of an L2A product; None if the product lacks it."""
     found = next((image for image in images if image.name == CLASSIFICATION), None)
     if found is None:
         return None
     band = SourceBand(CLASSIFICATION, found.file, pixel_m=found.pixel_m, absent=found.absent)
     return QualityBand(band, "classes", CLOUD_CLASSES)
+
+
+def _cloud_mask(container: Container, folder: str) -> QualityBand | None:
+    """Cloud mask of an L1C product; None if the product lacks it."""
+    layers, polygons = (_member(container, folder, pattern) for pattern in (_LAYERS_FILE, _POLYGONS_FILE))
+    if layers is not None:
+        return QualityBand(SourceBand("MSK_CLASSI", container.members[layers]), "layers", CLOUD_LAYERS, MASK_LAYERS)
+    if polygons is not None:
+        band, read = SourceBand("MSK_CLOUDS", container.members[polygons]), partial(container.read, polygons)
+        return QualityBand(band, "polygons", CLOUD_LAYERS, MASK_POLYGONS, read)
+    return None
+
+
+def _member(container: Container, folder: str, pattern: re.Pattern[str]) -> str | None:
+    """File of the product in a folder whose name fits a pattern."""
+    matches = (match for name in sorted(container.members) if (match := pattern.fullmatch(name)))
+    return next((match.string for match in matches if (match["folder"] or "") == folder), None)
 
 
 def _identifier(root: Xml.Element, container: Container) -> str:

@@ -12,7 +12,8 @@ from seg.raster.chips import BoolMask, Chip
 from seg.raster.windows import Block, round_up
 
 CELL = 64
-"""Side in pixels of the cells whose validity determines the pieces, before rounding to the model's alignment."""
+"""Side of a cell in pixels, before it is rounded up to the model's alignment. Pieces consist of cells, and every cell
+with a valid pixel lies in a piece."""
 
 FEWEST_CELLS = 4
 """Smallest side of a piece in cells; smaller pieces would be mostly halo."""
@@ -85,7 +86,7 @@ def start_core(predictor: Predictor, chip: Chip, block: Block, halo: int | None)
 
 
 def valid_pieces(valid: BoolMask, core: Box, halo: int, alignment: int) -> list[Box]:
-    """Parts of a core that hold all of its valid pixels, with starts on multiples of the alignment.
+    """Parts of a core that hold all of its valid pixels; each part starts on a multiple of the alignment.
 
     Args:
         valid: (H, W) validity of all pixels that the block reads.

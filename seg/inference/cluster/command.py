@@ -16,8 +16,8 @@ from seg.inference.cluster.shared_plan import Recipe
 from seg.inference.command import Tally, finish_tally, interrupted, reason
 from seg.inference.compute.member import MODEL, require_alike
 from seg.inference.inputs import Job, jobs_of
+from seg.inference.interruption import sigterm_as_interrupt
 from seg.inference.progress import print_result
-from seg.inference.resuming.interruption import sigterm_as_interrupt
 from seg.inference.scene import SceneMaps, scene_maps
 from seg.inference.settings import ComputeSettings, PredictionSettings
 from seg.package.read import read_package
@@ -49,7 +49,7 @@ def predict_on_cluster(
         IncompleteError: Some of several scenes were not mapped, blocks failed, or the scheduler is lost.
         SegError: An argument is invalid, or the only scene cannot be mapped.
     """
-    jobs = jobs_of(inputs, output, settings[0].uncertainty, settings[0].screen)
+    jobs = jobs_of(inputs, output, settings[0].uncertainty)
     packages = [read_package(folder) for folder in models]
     require_alike([str(folder) for folder in models] if len(models) > 1 else [MODEL], packages)
     for job in jobs:

@@ -35,7 +35,7 @@ LOGGERS = ("distributed", "tornado", "asyncio", "bokeh")
 OPTIONS = {
     "distributed.comm.timeouts.connect": "10s",
     "distributed.scheduler.dashboard.status.task-stream-length": 200,
-    # These cost time in every worker, and nobody sees their results.
+    # The following features cost time in every worker, and nobody sees their results.
     "distributed.worker.profile.enabled": False,
     "distributed.admin.system-monitor.gil.enabled": False,
     "distributed.diagnostics.nvml": False,

@@ -24,7 +24,7 @@ from seg.inference.cluster.tasks import (
     plan_scene,
     write_scene_layers,
 )
-from seg.inference.resuming.identity import discard_leftovers
+from seg.inference.identity import discard_leftovers
 
 POLL = 0.5
 """Longest time in seconds to wait for the next answer."""
@@ -45,7 +45,7 @@ class Work:
         scene: Number of the scene.
         blocks: Blocks of the task.
         among: Addresses of the workers that may run the task; None for all workers.
-        layers_only: True if the maps of an earlier run are kept, and only further layers are written.
+        layers_only: True if the maps of an earlier run are kept, and only the features and distances are written.
     """
 
     stage: Stage
@@ -62,7 +62,7 @@ class Ended:
     Attributes:
         run: The scene.
         kept: True if the maps of an earlier run are kept.
-        layers: Files of further layers that were written.
+        layers: Files of features and distances that were written.
     """
 
     run: SceneRun

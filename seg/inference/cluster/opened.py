@@ -14,7 +14,7 @@ from seg.inference.cluster.answers import UnfitError, one_line
 from seg.inference.cluster.shared_plan import Recipe, SharedPlan, SupersededError, WorkerStore, read_plan
 from seg.inference.command import load_predictor
 from seg.inference.compute.predictor import Predictor
-from seg.inference.features.layers import layers_of
+from seg.inference.feature_layers import layers_of
 from seg.inference.planning.plan import Plan
 from seg.inference.scene import TILE_CACHE
 from seg.inference.settings import ComputeSettings
@@ -41,7 +41,7 @@ class OpenScene:
 
     def __init__(self, shared: SharedPlan) -> None:
         self.shared, self.store = shared, WorkerStore(shared)
-        self.predictor = predictor_of(shared.recipe)
+        self.predictor = predictor_of(shared.recipe).of_scene(shared.identity.scene_statistics)
         _require_same_models(self.predictor, shared)
         self.plan = shared.plan(blocks=[])
         self._readers: Readers | None = None
@@ -126,8 +126,8 @@ def predictor_of(recipe: Recipe) -> Predictor:
         UnfitError: This worker cannot load the models.
     """
     settings = recipe.settings
-    chosen = (settings.tta, settings.uncertainty, settings.interior, settings.screen, layers_of(settings))
-    key = repr((recipe.models, recipe.compute, *chosen))
+    needed = (recipe.models, recipe.compute, settings.tta, settings.uncertainty, settings.interior, layers_of(settings))
+    key = repr(needed)
     if key not in _PREDICTORS:
         _PREDICTORS.clear()
         deadline = time.monotonic() + PATIENCE
@@ -166,12 +166,10 @@ def _require_same_models(predictor: Predictor, shared: SharedPlan) -> None:
         __version__,
         tuple(package.weights_sha256 for package in predictor.packages),
         tuple(member.backend.name for member in predictor.members),
-        "none" if predictor.screener is None else predictor.screener.sha256,
     )
     identity = shared.identity
     wanted: tuple[str | tuple[str, ...], ...] = (identity.version, identity.model, identity.backend)
-    wanted += (identity.screening or "none",)
-    for name, one, other in zip(("version", "model", "backend", "screener"), found, wanted, strict=True):
+    for name, one, other in zip(("version", "model", "backend"), found, wanted, strict=True):
         if one != other:
             raise UnfitError(
                 f"its {name} is {_shown(one)}, but the run was planned with {_shown(other)}; "

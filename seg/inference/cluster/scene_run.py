@@ -129,7 +129,7 @@ class SceneRun:
         return not isinstance(error, FINAL) and self._attempts < MOST_ATTEMPTS
 
     def may_run_again(self) -> bool:
-        """Count a task of planning or assembling that dask gave up; False if the scene has failed for good."""
+        """Count that dask gave up planning or assembling the scene; False if the scene has failed for good."""
         self._lost += 1
         return self._lost < MOST_LOST
 
@@ -163,6 +163,6 @@ class SceneRun:
 
 
 def _largest_first(blocks: list[Block]) -> list[Block]:
-    """The blocks in order, after the largest one: a run whose workers lack memory should fail early."""
+    """The largest block, then all others in order, so that a run whose workers lack memory fails early."""
     largest = max(range(len(blocks)), key=lambda at: blocks[at].read.width * blocks[at].read.height, default=0)
     return [*blocks[largest : largest + 1], *blocks[:largest], *blocks[largest + 1 :]]

@@ -16,14 +16,14 @@ from seg.files import complete_in_claimed_folder, read_json
 from seg.inference.area_of_interest import area_on
 from seg.inference.augmentation import TestTimeAugmentation
 from seg.inference.cluster.block_queue import BlockId
-from seg.inference.features.unlikeness import Unlikeness
+from seg.inference.identity import RunIdentity
 from seg.inference.planning.block_size import BlockSize
 from seg.inference.planning.fitting import FittedScene
 from seg.inference.planning.plan import Plan, mapped_blocks
-from seg.inference.resuming.identity import RunIdentity
 from seg.inference.settings import ComputeSettings, PredictionSettings
+from seg.inference.unlikeness import Unlikeness
 from seg.raster.grid import read_grid
-from seg.raster.scene_version import scene_version
+from seg.raster.sources import scene_version
 from seg.raster.windows import Block
 from seg.raster.writing.block_store import SHARED, BlockPixels, BlockStore, partial_folder
 

@@ -20,13 +20,13 @@ from seg.inference.cluster.shared_plan import (
     shared_plan,
 )
 from seg.inference.compute.predictor import Predictor
-from seg.inference.features.layers import layers_of, write_layers
+from seg.inference.feature_layers import layers_of, write_layers
+from seg.inference.identity import RunIdentity, is_finished
+from seg.inference.interruption import is_out_of_memory
 from seg.inference.planning.fitting import FittedScene, fit_scene
 from seg.inference.planning.memory import GIB, allowed_memory
 from seg.inference.planning.plan import Plan
 from seg.inference.progress import plan_text
-from seg.inference.resuming.identity import RunIdentity, is_finished
-from seg.inference.resuming.interruption import is_out_of_memory
 from seg.inference.scene import TILE_CACHE, assemble_maps, prepare_scene
 from seg.raster.windows import Block, block_at
 
@@ -68,7 +68,7 @@ def plan_scene(scene: Path, output: Path, recipe: Recipe, sharing: int) -> Answe
         scene: The raster.
         output: The class map.
         recipe: Models and settings.
-        sharing: Number of workers on a machine; each plans for its share of the memory, unless the settings limit it.
+        sharing: Number of workers on a machine. If the settings give no limit, each plans for its share of the memory.
     """
 
     def action() -> Planned:
@@ -91,7 +91,7 @@ def compute_blocks(output: Path, blocks: Sequence[BlockId], suspected: bool = Fa
     Args:
         output: The class map of the scene; the plan lies beside its blocks.
         blocks: Row and column of each block.
-        suspected: True if these blocks may kill their worker. Then each has a mark file while it is computed, and the
+        suspected: True if these blocks may kill their worker. Each block then has a mark file while it is computed; the
             file stays if the worker dies.
     """
 
@@ -124,7 +124,9 @@ def compute_blocks(output: Path, blocks: Sequence[BlockId], suspected: bool = Fa
 
 
 def assemble_scene(output: Path) -> Answer:
-    """Write the maps of a scene from its blocks; the value of the answer is a tuple of the further layers' files.
+    """Write the maps of a scene from its blocks, and the features and distances if the settings ask for them.
+
+    The value of the answer is a tuple of the files of features and distances.
 
     Args:
         output: The class map of the scene.
@@ -141,7 +143,7 @@ def assemble_scene(output: Path) -> Answer:
 
 
 def write_scene_layers(scene: Path, output: Path, recipe: Recipe) -> Answer:
-    """Write the further layers of a scene whose maps are kept; the value of the answer is a tuple of their files."""
+    """Write features and distances of a scene whose maps are kept; the value of the answer is a tuple of the files."""
     return answer(lambda: _layers(_fitted(scene, predictor_of(recipe), recipe), output, recipe), TILE_CACHE)
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 
@@ -14,6 +14,8 @@ from seg.inference.compute.backends import Backend, Pending, Probability
 from seg.package.description import ModelPackage
 from seg.package.features import FeatureDescription
 from seg.raster.chips import FloatImage
+from seg.raster.scene_statistics import Matching
+from seg.raster.statistics import BandStatistics
 from seg.raster.windows import round_up
 from seg.terminal.text import counted
 
@@ -33,12 +35,15 @@ class Member:
         package: Description of the model: stride, receptive field, fill values.
         name: Name of the model in messages.
         features: Description of the features of the training images; None if the package has no such description.
+        matching: Change of the values of the scene that is mapped; None if the model does not normalise each scene by
+            its own statistics, or if no scene was chosen yet.
     """
 
     backend: Backend
     package: ModelPackage
     name: str = MODEL
     features: FeatureDescription | None = None
+    matching: Matching | None = None
 
     def reach(self, augmentation: TestTimeAugmentation) -> int:
         """Largest distance in pixels at which an input pixel affects a probability, over all views.
@@ -65,8 +70,33 @@ class Member:
             for turn in augmentation.turns:
                 yield partial(_undone, self.backend.start(turn.apply(resized)), turn, scale, (height, width))
 
-    def with_own_fill(self, image: FloatImage) -> FloatImage:
-        """Replace NaN in an image by the training mean of each band."""
+    def of_scene(self, statistics: BandStatistics | None) -> "Member":
+        """The member for one scene.
+
+        Args:
+            statistics: Statistics of the scene in its stored units; None if no model needs them.
+        """
+        if not self.package.normalises_scenes or statistics is None:
+            return self
+        return replace(self, matching=Matching(statistics, self.package.mean, self.package.std))
+
+    def own_pixels(self, image: FloatImage) -> FloatImage:
+        """Pixels as the network of this member expects them.
+
+        Args:
+            image: (C, H, W) in stored units, NaN without data.
+
+        Returns:
+            The same pixels, matched to the training images if the model normalises each scene, with the training mean
+            of each band instead of NaN.
+
+        Raises:
+            ValueError: The model normalises each scene, but the statistics of the scene were not set.
+        """
+        if self.package.normalises_scenes:
+            if self.matching is None:
+                raise ValueError(f"{self.name}: normalises each scene, but has no statistics of the scene")
+            image = self.matching.matched(image)
         missing = np.isnan(image)
         if not missing.any():
             return image

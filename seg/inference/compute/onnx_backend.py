@@ -41,8 +41,9 @@ class OnnxBackend:
     ahead = 0
     device_memory: int | None = None
     bytes_per_channel = 36
-    """Images of 512 to 1448 pixels per side took 31 to 36 bytes in `dilated_tiny_4` and `dilated_small_8`, and 11 to 32
-    bytes in Unet and DeepLabV3+ with resnet18. The columns of a transposed convolution use 16 of these bytes."""
+    """Measured on images of 512 to 1448 pixels per side: 31 to 36 bytes in `dilated_tiny_4` and `dilated_small_8`, and
+    11 to 32 bytes in Unet and DeepLabV3+ with resnet18. The columns of a transposed convolution use 16 of these
+    bytes."""
 
     def __init__(
         self, folder: Path, package: ModelPackage, compute: ComputeSettings = DEFAULT, interior: bool = False

@@ -31,8 +31,8 @@ def open_network(
     """Open the ONNX file of a package.
 
     The ONNX file lies in the folder of the package, or in the user's cache if that folder is read-only. If the file is
-    missing or its hash differs from the stored hash, PyTorch exports the weights again. An ONNX file of another
-    program is the network of the package itself, so it must be there.
+    missing or its hash differs from the stored hash, PyTorch exports the weights again. The network of another program
+    exists only as an ONNX file and cannot be exported again, so this file must be in the folder.
 
     Args:
         folder: Folder of the package.

@@ -12,8 +12,8 @@ from seg.inference.augmentation import TestTimeAugmentation
 from seg.inference.compute.backends import Pending, Probability
 from seg.inference.compute.member import Member
 from seg.package.description import ModelPackage
-from seg.package.screener import Screener
 from seg.raster.chips import FloatImage
+from seg.raster.statistics import BandStatistics
 from seg.raster.windows import round_up
 
 
@@ -86,7 +86,6 @@ class Predictor:
         members: The models; each view of each model has the same weight.
         augmentation: The views.
         uncertainty: Compute the standard deviation over views and models too.
-        screener: Finds cells of a scene that need no computing; None to compute all.
 
     Attributes:
         alignment: Alignment in pixels: the first row and column of a window must be multiples of this number.
@@ -96,16 +95,11 @@ class Predictor:
     """
 
     def __init__(
-        self,
-        members: Sequence[Member],
-        augmentation: TestTimeAugmentation,
-        uncertainty: bool = False,
-        screener: Screener | None = None,
+        self, members: Sequence[Member], augmentation: TestTimeAugmentation, uncertainty: bool = False
     ) -> None:
         self.members = tuple(members)
         self.augmentation = augmentation
         self.uncertainty = uncertainty
-        self.screener = screener
         self.alignment = math.lcm(*(augmentation.alignment(member.package.stride) for member in members))
         if uncertainty and self.views < 2:
             raise ConfigError(
@@ -130,12 +124,28 @@ class Predictor:
 
     @property
     def fill(self) -> tuple[float, ...]:
-        """Fill value of each band for invalid pixels: the training mean, or NaN if the means of the models differ.
+        """Fill value of each band for invalid pixels: the training mean, or NaN if each model changes the pixels.
 
-        Each model replaces NaN by its own training mean.
+        Each model replaces NaN by its own training mean (`Member.own_pixels`).
         """
         mean = self.members[0].package.mean
-        return mean if self._means_agree else (math.nan,) * len(mean)
+        return mean if self._same_pixels else (math.nan,) * len(mean)
+
+    @property
+    def normalises_scenes(self) -> bool:
+        """True if a model needs the statistics of the scene."""
+        return any(package.normalises_scenes for package in self.packages)
+
+    def of_scene(self, statistics: BandStatistics | None) -> "Predictor":
+        """The models for one scene, with the same networks.
+
+        Args:
+            statistics: Statistics of the scene in its stored units; None if no model needs them.
+        """
+        if statistics is None:
+            return self
+        members = [member.of_scene(statistics) for member in self.members]
+        return Predictor(members, self.augmentation, self.uncertainty)
 
     @property
     def bounded(self) -> bool:
@@ -170,7 +180,7 @@ class Predictor:
                 running.add(waiting.popleft()())
 
         for member in self.members:
-            pixels = image if self._means_agree else member.with_own_fill(image)
+            pixels = image if self._same_pixels else member.own_pixels(image)
             for pending in member.start_views(pixels, self.augmentation):
                 waiting.append(pending)
                 collect(self.ahead)
@@ -182,5 +192,6 @@ class Predictor:
         return finish
 
     @property
-    def _means_agree(self) -> bool:
-        return len({package.mean for package in self.packages}) == 1
+    def _same_pixels(self) -> bool:
+        """True if all models take the same pixels, as they are stored."""
+        return len({package.mean for package in self.packages}) == 1 and not self.normalises_scenes

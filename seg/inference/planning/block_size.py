@@ -11,12 +11,12 @@ SMALLEST = 128
 """Smallest side of a core in pixels, even with little memory; smaller blocks would be mostly halo."""
 
 USUAL = 1024
-"""Side in pixels of blocks without a halo. In smaller blocks, the fixed cost of a block matters more; it is 10 % of the
-time of a trivial network. In larger blocks, reading and writing overlap less with computing."""
+"""Side in pixels of blocks without a halo. At this side, the fixed cost of a block is 10 % of the time of a trivial
+network; in smaller blocks, its share is larger. In larger blocks, reading and writing overlap less with computing."""
 
 ALONE = 0.03
-"""Time for reading and writing a pixel, relative to the time for computing a pixel. A scene takes this additional
-time for one block, since nothing is computed while the first block is read and the last block is written. For
+"""Time for reading and writing a pixel, relative to the time for computing a pixel. It is added for the pixels of one
+block, since nothing is computed while the first block is read and while the last block is written. For
 `dilated_small_8` on two threads, a megapixel takes about 0.04 s to read and write, and 1.4 s to compute."""
 
 BLOCK = 10_000

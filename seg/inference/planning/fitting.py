@@ -10,15 +10,15 @@ from seg.errors import ConfigError, PackageError
 from seg.inference.area_of_interest import Area, area_on
 from seg.inference.compute.member import MODEL, Member, common_nodata, decision_threshold
 from seg.inference.compute.predictor import Predictor
-from seg.inference.features.unlikeness import Unlikeness
+from seg.inference.identity import RunIdentity
 from seg.inference.planning.units import require_unit
-from seg.inference.resuming.identity import RunIdentity
 from seg.inference.settings import MEASURED, PredictionSettings
+from seg.inference.unlikeness import Unlikeness
 from seg.package.description import ModelPackage
 from seg.raster.grid import Grid, read_grid
 from seg.raster.remote import address_of, is_remote, shown_name
-from seg.raster.scene_version import scene_version
-from seg.raster.sources import reads_server
+from seg.raster.scene_statistics import scene_statistics
+from seg.raster.sources import reads_server, scene_version
 from seg.terminal.text import counted
 
 
@@ -64,7 +64,10 @@ def fit_scene(scene: Path, predictor: Predictor, settings: PredictionSettings) -
     packages = predictor.packages
     nodata = common_nodata(predictor.members) if settings.nodata is None else settings.nodata
     if not settings.any_unit:
-        require_unit(grid, bands, nodata, [(member.name, member.package) for member in predictor.members])
+        # A model that normalises each scene maps scenes in any unit.
+        fixed = [(member.name, member.package) for member in predictor.members if not member.package.normalises_scenes]
+        require_unit(grid, bands, nodata, fixed)
+    found = scene_statistics(scene, bands, nodata) if predictor.normalises_scenes else None
     identity = RunIdentity(
         version=__version__,
         scene=address_of(scene) if is_remote(scene) else str(scene.resolve()),
@@ -82,10 +85,10 @@ def fit_scene(scene: Path, predictor: Predictor, settings: PredictionSettings) -
         interior=settings.interior,
         on_unreadable=settings.on_unreadable,
         area=None if area is None else area.checksum,
+        scene_mean=None if found is None else found.mean,
+        scene_std=None if found is None else found.std,
         asked_block_size=settings.block_size,
         asked_halo=settings.halo,
-        screening=None if predictor.screener is None else predictor.screener.sha256,
-        screening_risk=None if predictor.screener is None else predictor.screener.alpha,
     )
     return FittedScene(grid, area, identity)
 

@@ -25,9 +25,9 @@ STEPS = 32
 SMALLEST_CORE = 128
 """Smallest side in pixels of the core of a sample.
 
-The usual side is twice the limit, which is the largest halo to consider. Effects of a cut are measured up to three
-eighths of a core, which is 0.75 of the limit. Trained networks needed a halo of 0.6 of their receptive field at a
-tolerance of 1/255. In a small scene, the side is half of the scene's longer side.
+The limit is the largest halo to consider. The usual side is twice the limit. Effects of a cut are measured up to three
+eighths of this side from the cut, which is 0.75 of the limit. At a tolerance of 1/255, trained networks needed a halo
+of 0.6 of their receptive field. In a small scene, the side is half of the scene's longer side.
 """
 
 PER_AXIS = 8

@@ -31,8 +31,8 @@ def allowed_memory(wanted_gib: float | None, predictor: Predictor) -> int:
 
     Args:
         wanted_gib: Limit in GiB; None for a quarter of the free memory. If a quarter is less than 1.5 GiB, the limit is
-            1.5 GiB, or half of the free memory if a half is less. With a GPU, the free memory is that of the machine or
-            of the GPU, whichever is less.
+            1.5 GiB, but at most half of the free memory. With a GPU, the free memory is that of the machine or of the
+            GPU, whichever is less.
         predictor: Models on their devices.
     """
     if wanted_gib is not None:
@@ -74,8 +74,6 @@ def bytes_per_pixel(predictor: Predictor) -> float:
     # Memory holds four blocks: two are read ahead, one is computed, and one is written. If there are several views,
     # memory also holds the running mean of the probabilities and the probability of one view.
     held = 4 * (4 * len(predictor.fill) + 4 + 2 * predictor.uncertainty)
-    if predictor.screener is not None:
-        held += 4 * (1 + 1 + 1) + 12  # Two maps and a mask of each block, and the bands that are averaged.
     largest = max(1.0, *predictor.augmentation.scales)
     return network * largest**2 * (1 + predictor.ahead) + held
 

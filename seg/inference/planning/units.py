@@ -51,7 +51,7 @@ def require_unit(
     """
     for name, package in models:
         _require_scaling(grid, bands, name, package)
-    if reads_server(grid.path):
+    if not models or reads_server(grid.path):
         return
     values = sampled_values(grid, bands, nodata)
     if values.shape[1] < _FEWEST:
@@ -61,7 +61,7 @@ def require_unit(
             medians = np.median(values, axis=1)
             raise PackageError(
                 f"{grid.path}: has band medians of {first_numbers(medians)}, but {name} was trained on means of "
-                f"{first_numbers(package.mean)}; convert the scene to that unit, or map the scene anyway with "
+                f"{first_numbers(package.mean)}; convert it to the unit of the training, or map it anyway with "
                 "--any-unit=true"
             )
 

@@ -13,10 +13,10 @@ from seg.models.foreign.measuring import Measured, measure
 from seg.models.foreign.reading import ForeignNetwork, read_network
 from seg.models.foreign.rewriting import detected_kind, free_sizes, with_standard_interface
 from seg.models.foreign.running import Floats, Runner, noise
-from seg.models.foreign.statements import ClassScores, Scores, Wanted
+from seg.models.foreign.statements import ClassScores, Scores, Wanted, reference_probability, sigmoid
 
 SIDES = (256, 224, 288, 320, 384, 512)
-"""Sides of the images that are tried, in pixels, with a network for images of any size."""
+"""Sides in pixels of the test images that are tried in this order if the network takes images of any size."""
 
 TOLERANCE = 1e-5
 """Largest accepted difference between the probabilities of the converted network and of the original."""
@@ -24,11 +24,11 @@ TOLERANCE = 1e-5
 
 @dataclass(frozen=True)
 class Converted:
-    """A network with the standard interface: "image" in stored units, and "logits" of cropland.
+    """A network with the standard interface: input "image" in stored units, output "logits" of cropland.
 
     Attributes:
         model: The network.
-        scores: Cropland in the scores of the original.
+        scores: Output, classes and kind of the original's scores.
         measured: Stride, receptive field and size of the feature maps.
     """
 
@@ -46,7 +46,7 @@ def convert(path: Path, wanted: Wanted) -> Converted:
 
     Raises:
         PackageError: The file is damaged, unsafe, or its network cannot be used.
-        ConfigError: A statement about the network contradicts it or is missing.
+        ConfigError: A statement about the network is missing or contradicts the network.
     """
     network = read_network(path, len(wanted.mean))
     try:
@@ -151,24 +151,8 @@ def _require_equal(model: ModelProto, tried: _Tried, scores: ClassScores) -> Non
     wanted = reference_probability(tried.outputs[scores.output], scores)
     if logits.shape != (1, *wanted.shape):
         raise ConfigError("gives logits of another size after the conversion; export it for images of any size")
-    difference = float(np.abs(_sigmoid(logits[0]) - wanted).max())
+    difference = float(np.abs(sigmoid(logits[0]) - wanted).max())
     if not difference <= TOLERANCE:
         raise ConfigError(
             f"gives other probabilities after the conversion (by {difference:.2g}); export it for images of any size"
         )
-
-
-def reference_probability(found: Floats, scores: ClassScores) -> Floats:
-    """Probability of cropland (1, H, W) from the scores of the original, (1, K, H, W)."""
-    values = found.astype(np.float64)
-    if scores.kind == "sigmoid" or scores.count == 1:
-        one = values[:, scores.cropland[0]]
-        return np.asarray(_sigmoid(one) if scores.kind == "logits" else one, np.float32)
-    if scores.kind == "logits":
-        values = np.exp(values - values.max(axis=1, keepdims=True))
-        values /= values.sum(axis=1, keepdims=True)
-    return np.asarray(values[:, list(scores.cropland)].sum(axis=1), np.float32)
-
-
-def _sigmoid(logits: np.ndarray) -> np.ndarray:
-    return np.asarray(1 / (1 + np.exp(-np.clip(logits.astype(np.float64), -700, 700))))

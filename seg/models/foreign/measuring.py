@@ -14,8 +14,8 @@ STRIDES = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 48, 56, 64, 1
 """Strides that are tried, in this order."""
 
 LENGTH, BREADTH = 4096, 64
-"""Smallest sides in pixels of the images that the network computes. A long narrow image suffices to measure distances
-along its length."""
+"""Smallest length and breadth in pixels of the images on which the network is run. A long narrow image suffices to
+measure distances along its length."""
 
 LIMIT = 1536
 """Largest receptive field in pixels; a larger one counts as unbounded."""
@@ -34,8 +34,8 @@ STRONG = 10.0
 """Size of these changes in standard deviations. A strong change passes the thresholds of more activation layers."""
 
 REMEDY = (
-    "maps would depend on the place of the window; wanted a network without global pooling, attention, coordinates and "
-    "normalisation over the window"
+    "maps would depend on the position of the window; wanted a network without global pooling, attention, coordinates "
+    "and normalisation over the window"
 )
 """End of messages about a network that cannot be mapped in blocks."""
 
@@ -66,7 +66,8 @@ def measure(model: ModelProto, mean: Sequence[float], std: Sequence[float], stri
         stride: The stride if it is known; None to find it.
 
     Raises:
-        ConfigError: The result depends on the place of the window, so a map would depend on its blocks.
+        ConfigError: The result depends on the position of the window, so a map would depend on the division into
+            blocks.
     """
     network = _Strips(Runner(model), mean, std)
     found = next((number for number in STRIDES if network.moves_by(number)), None) if stride is None else stride
@@ -96,7 +97,7 @@ class _Strips:
     """Logits of a network for long narrow images, horizontal and vertical.
 
     Attributes:
-        refusal: Reason why the network refused the size of the last image, in words; empty if it did not.
+        refusal: Reason why the network refused the size of the last image, in words; empty if it accepted the size.
     """
 
     def __init__(self, runner: Runner, mean: Sequence[float], std: Sequence[float]) -> None:

@@ -20,10 +20,10 @@ from seg.errors import ConfigError
 from seg.models.foreign.statements import ClassScores, Scores
 
 PREFIX = "network/"
-"""Prefix of all names of the other network, which keeps them apart from the names of this project."""
+"""Prefix of all names of the original network, so that they differ from the names of added layers."""
 
 OLDEST_OPSET = 13
-"""Operators of older versions are converted, since their Softmax and ReduceSum have other rules."""
+"""Operators of older versions are converted, since their Softmax and ReduceSum work differently."""
 
 CONVERTED_OPSET = 18
 
@@ -81,7 +81,7 @@ def opset_of(model: ModelProto) -> int:
 
 
 def _upsampling_factors(model: ModelProto) -> dict[str, list[float]]:
-    """Factors along the four axes, by the name of the layer, of upsampling layers with known input and output sizes."""
+    """Factors of upsampling layers along the four axes, by layer name; layers with unknown sizes are left out."""
     for number, node in enumerate(model.graph.node):
         node.name = node.name or f"node_{number}"
     shapes = known_shapes(model)
@@ -130,15 +130,15 @@ def with_standard_interface(
 ) -> ModelProto:
     """Add normalisation in front of a network and the logit of cropland behind it.
 
-    The input "image" is (1, C, H, W) float32 in stored units. The output "logits" is (1, 1, H, W) float32. For scores
-    of classes that exclude each other, the logit is the difference of the log-sum-exp of the cropland classes and of
-    all other classes, so its sigmoid is the sum of the softmax probabilities of the cropland classes.
+    The input "image" is (1, C, H, W) float32 in stored units. The output "logits" is (1, 1, H, W) float32. If the
+    classes exclude each other, the logit is the log-sum-exp of the cropland classes minus the log-sum-exp of all other
+    classes. The sigmoid of this logit is the sum of the softmax probabilities of the cropland classes.
 
     Args:
         model: The network, as `free_sizes` returns it.
         mean: Mean of each band in stored units.
         std: Standard deviation of each band.
-        scores: Output of the scores, and its classes of cropland.
+        scores: Output that holds the scores, and numbers of the cropland classes.
     """
     named = compose.add_prefix(_stripped(model), PREFIX)
     graph, opset = named.graph, opset_of(named)
@@ -218,7 +218,7 @@ class _Builder:
         return f"interface/{self._count}"
 
     def logit(self, output: str, scores: ClassScores) -> str:
-        """Add the logit of cropland of an output, and return its name."""
+        """Add layers that compute the logit of cropland from an output, and return the name of the logit."""
         peeled = self._before_activation(output, scores.kind)
         found = self.add("Cast", [peeled or output], {"to": TensorProto.FLOAT})
         if peeled is None and scores.kind != "logits":

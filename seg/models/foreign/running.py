@@ -55,7 +55,7 @@ def _reason(error: Exception) -> str:
 
 
 def noise(bands: int, height: int, width: int, seed: int = 0) -> Floats:
-    """Random image (1, C, H, W) of mean 0 and standard deviation 1, the sum of single pixels and 16-pixel patches."""
+    """Random image (1, C, H, W) with mean 0 and standard deviation 1: pixel noise plus noise of 16-pixel patches."""
     random = np.random.default_rng(seed)
     details = random.standard_normal((1, bands, height, width), dtype=np.float32)
     patches = random.standard_normal((1, bands, -(-height // 16), -(-width // 16)), dtype=np.float32)

@@ -26,7 +26,7 @@ longer than on the Earth."""
 
 _MILLIMETRE = 1e-3
 _EDGE_PARTS = 20
-"""Points along each edge of a footprint, since a straight edge becomes a curve in another CRS."""
+"""Number of points along each edge of a footprint. In another CRS, a straight edge becomes a curve."""
 
 
 @dataclass(frozen=True)

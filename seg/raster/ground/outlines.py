@@ -14,7 +14,7 @@ from seg.raster.grid import Grid
 from seg.raster.ground.crs import crs_name
 
 STRAIGHT_M = 1000.0
-"""Longer edges are split before they are projected: an edge of 1 km bends by about 2 cm, one of 100 km by 200 m."""
+"""Longer edges are split before they are projected, since edges bend: by about 2 cm for 1 km, by 200 m for 100 km."""
 
 _EARTH_M = 6_371_000.0
 """Mean radius of the Earth."""

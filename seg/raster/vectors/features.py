@@ -32,7 +32,7 @@ FALLBACK = "GB18030"
 """Encoding to try if text is not in the declared encoding. GB18030 contains GBK, the encoding of Chinese software."""
 
 FARTHEST = 1e9
-"""Largest coordinate on the Earth in any CRS, in its units; eastings with a zone prefix reach 6e7 metres."""
+"""Largest coordinate on the Earth in any CRS, in units of the CRS; eastings with a zone prefix reach 6e7 metres."""
 
 Found = TypeVar("Found")
 
@@ -190,7 +190,7 @@ class VectorLabels:
             except UnicodeDecodeError:
                 raise RasterError(
                     f"{self.path}: its text is encoded neither in {self._encoding or error.encoding} nor in "
-                    f"{FALLBACK}; save it in UTF-8, such as with ogr2ogr OUT.gpkg IN after correcting its .cpg"
+                    f"{FALLBACK}; correct its .cpg, and save it in UTF-8 with ogr2ogr OUT.gpkg IN"
                 ) from error
             self._encoding = FALLBACK
             return found
@@ -384,8 +384,8 @@ def _shown(names: Sequence[str]) -> str:
 def _unreadable(path: Path, error: Exception) -> RasterError:
     if "SHAPE_RESTORE_SHX" in str(error):
         return RasterError(
-            f"{path}: its index {path.with_suffix('.shx').name} is missing; copy that file too, or run the command "
-            "once with SHAPE_RESTORE_SHX=YES before it to write a new index"
+            f"{path}: its index {path.with_suffix('.shx').name} is missing; copy that file too, or set "
+            "SHAPE_RESTORE_SHX=YES in the environment to write a new index"
         )
     return RasterError(
         f"{path}: not a readable vector file ({_line(error)}); wanted GeoPackage, Shapefile, GeoJSON, GeoParquet "

@@ -57,7 +57,7 @@ class BurnSettings:
                 "column that mean cropland"
             )
         if self.column is None and (self.cropland is not None or self.ignore is not None):
-            raise ConfigError("cropland and ignore list values of a column; name the column with column")
+            raise ConfigError("cropland and ignore list values of a column; give the name of this column as column")
         if self.column is not None and (self.cropland_where is not None or self.ignore_where is not None):
             raise ConfigError(
                 f"column is '{self.column}', but a condition of a class is given too; give only the column or only the "

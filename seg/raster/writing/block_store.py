@@ -175,7 +175,7 @@ def claimed_blocks(folder: Path) -> Iterator[None]:
 
 
 def discard_blocks(folder: Path) -> None:
-    """Empty the folder of a block store; the header is last, so that a killed discard can be repeated."""
+    """Empty the folder of a block store; the header is removed last, so that a killed discard can be repeated."""
     # Workers of a cluster write no block without this file.
     (folder / SHARED).unlink(missing_ok=True)
     _remove_blocks(folder)

@@ -189,7 +189,7 @@ def read_back(path: Path, written: Iterable[tuple[Window, int]]) -> None:
         written: Windows with the CRC-32 of their (bands, H, W) pixels.
 
     Raises:
-        OSError: Other pixels are in the file.
+        OSError: The file holds other pixels.
     """
     with rasterio.open(path) as dataset:
         for window, checksum in written:

@@ -27,7 +27,8 @@ def write_date_stack(
     Args:
         output: The .vrt file; an older file is replaced.
         scenes: Scene of each date, such as "2024-05-11", all with the same bands and grid.
-        names: Names of the bands without dates; by default their names in the first scene, or their numbers.
+        names: Names of the bands, without dates; by default the names in the first scene, or the band number if a band
+            has no name.
         final_folder: Folder that the VRT will be moved to; None if it stays.
 
     Returns:

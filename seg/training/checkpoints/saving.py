@@ -15,7 +15,7 @@ from torch import Tensor
 from seg.errors import ConfigError, PackageError, WriteError
 from seg.package.checkpoint import Checkpoint, read_checkpoint
 from seg.training.checkpoints.atomic_io import remove_leftovers, write_failure
-from seg.training.trainer_state import ends_epoch, is_trial
+from seg.training.progress import ends_epoch, is_trial
 
 
 def last_checkpoint(folder: str | None, root: str) -> Path:

@@ -11,8 +11,8 @@ from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 
 from seg.files import complete_or_absent, writing
 from seg.raster.pictures.figures import DPI
+from seg.training.progress import is_last_validation, is_trial
 from seg.training.run.folder import PANELS
-from seg.training.trainer_state import is_last_validation, is_trial
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -25,7 +25,7 @@ Image = npt.NDArray[np.float32]
 
 
 def draw_filled_panel(title: str, image: Image, hidden: npt.NDArray[np.bool_], found: Image) -> "Figure":
-    """Draw an image, its visible part, and the image with its hidden parts filled in, with equal colours.
+    """Draw an image, its visible part, and the image with its hidden parts filled in, all with the same colour stretch.
 
     Args:
         title: Title above the panels.

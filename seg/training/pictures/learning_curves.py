@@ -10,10 +10,10 @@ from lightning.pytorch.loggers import CSVLogger
 
 from seg.raster.pictures.figures import new_figure
 from seg.training.pictures.figures import TEXT_COLOUR, plain_axes, rendered, write_png
+from seg.training.progress import is_trial
 from seg.training.run.folder import LEARNING_CURVES
 from seg.training.run.history import History, Point, read_history
 from seg.training.schedule import LEARNING_RATE
-from seg.training.trainer_state import is_trial
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -146,7 +146,7 @@ def remove_unfinished(root: Path) -> None:
 
 
 def _remove_unfinished(root: Path) -> None:
-    """Remove the temporary folders, which hold unfinished files, that a killed training left.
+    """Remove the temporary folders of unfinished files that a killed training left.
 
     The caller holds the lock of the run's folder.
     """
@@ -190,7 +190,7 @@ def _named_if_full(root: Path) -> Iterator[None]:
     before = threading.excepthook
 
     def report(stopped: threading.ExceptHookArgs) -> None:
-        """Print the error of a thread, except a full disk, which the training itself meets soon after."""
+        """Print the error of a thread, unless the disk is full; the training itself meets this error soon after."""
         if not (isinstance(stopped.exc_value, OSError) and stopped.exc_value.errno in FULL_DISK):
             before(stopped)
 
@@ -206,7 +206,7 @@ def _named_if_full(root: Path) -> Iterator[None]:
 
 @contextmanager
 def taken_checkpoints(root: Path, trainer: L.Trainer) -> Iterator[None]:
-    """Keep other trainings out of folders of checkpoints that lie outside the run's folder, for the time of a block.
+    """Lock the checkpoint folders that lie outside the run's folder while a `with` block runs.
 
     Args:
         root: The run's folder.

@@ -21,8 +21,8 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 import seg
 from seg import __version__
 from seg.files import complete_or_absent, write_json, writing
+from seg.training.progress import is_trial
 from seg.training.run.folder import CONFIG, RUN_RECORD
-from seg.training.trainer_state import is_trial
 
 RUNNING, FINISHED, INTERRUPTED, FAILED = "running", "finished", "interrupted", "failed"
 

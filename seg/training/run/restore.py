@@ -52,7 +52,7 @@ def restore_local(folder: Path, output: Path) -> list[Path]:
     """Copy the files of a W&B run on this machine into a folder.
 
     Args:
-        folder: Folder of a W&B run, or of a training run, whose last W&B run is copied.
+        folder: Folder of a W&B run, or of a training run. In a training run's folder, the last W&B run is copied.
         output: Folder for the copies.
 
     Returns:

@@ -14,8 +14,8 @@ from seg.models.segmenter import Segmenter
 from seg.models.stages import backbone_stages
 from seg.training.accumulation import Accumulation, GroupScaling
 from seg.training.optimizer import OptimizerConfig, build_optimizer, set_options, split_by_stage
+from seg.training.progress import callbacks_of
 from seg.training.schedule import LEARNING_RATE, RunSchedule, ScheduleConfig, schedule_of
-from seg.training.trainer_state import callbacks_of
 from seg.training.warmups.batch import WarmupBatch
 from seg.training.warmups.data import WarmupData
 from seg.training.warmups.layers import WarmupLayers
@@ -66,8 +66,8 @@ class ScheduledTask(L.LightningModule):
     def on_train_start(self) -> None:
         """Set the first learning rate of this run and, after resuming, the optimiser's settings.
 
-        A checkpoint holds the optimiser settings and the learning rate of the earlier run. At the end of a run, the
-        learning rate is 0.
+        A checkpoint holds the optimiser settings and the learning rate of the earlier run. For example, the learning
+        rate of a finished run is 0.
         """
         schedule = schedule_of(self.trainer)
         if self._optimizer_changed:

@@ -151,6 +151,11 @@ class CroplandTask(ScheduledTask):
         """Add a batch to the test metrics."""
         self._shared_step(batch, "test", self.test_metrics, batch_idx)
 
+    @property
+    def normalises_scenes(self) -> bool:
+        """True if the network expects each scene matched to the training images."""
+        return bool(self.hparams["model"]["normalisation"] == "scene")
+
     def check_data(self, data: CroplandDataModule) -> None:
         """Check that the data fit the task.
 

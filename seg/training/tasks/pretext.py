@@ -32,9 +32,10 @@ class HidingConfig:
 
     Args:
         share: Share of the blocks of an image that are hidden in all bands, above 0 and below 1.
-        smallest: Smallest side of a block in pixels; the side is drawn for each image.
+        smallest: Smallest side of a block in pixels; the side is drawn at random for each image.
         largest: Largest side of a block in pixels.
-        band: Probability that one band of an image is hidden as a whole. An only band is never hidden as a whole.
+        band: Probability that one band of an image is hidden as a whole. The band of a single-band image is never
+            hidden as a whole.
 
     Raises:
         ConfigError: A number is out of range.
@@ -51,8 +52,8 @@ class HidingConfig:
             raise ConfigError(f"model.hiding.share is {self.share:g}; wanted above 0 and below 1")
         if not 1 <= self.smallest <= self.largest:
             raise ConfigError(
-                f"model.hiding.smallest is {self.smallest} and largest {self.largest}; wanted at least 1 for "
-                "smallest, and at least the same for largest"
+                f"model.hiding.smallest is {self.smallest} and largest {self.largest}; wanted 1 or more for "
+                "smallest, and largest not below smallest"
             )
         if not 0 <= self.band <= 1:
             raise ConfigError(f"model.hiding.band is {self.band:g}; wanted a probability, 0 to 1")
@@ -87,9 +88,11 @@ class PretextTask(CroplandTask):
         model: Architecture of the network.
         optimizer: Optimiser and its settings.
         schedule: Learning rate over the run.
-        accumulation: Weights of accumulated batches, as for the task cropland; all pixels with data count.
+        accumulation: Weights of accumulated batches, as for the task cropland; pixels with data count as labelled
+            pixels.
         hiding: Parts of an image that are hidden.
-        initial_weights: Checkpoint or model package. Before training, weights that fit the network are copied from it.
+        initial_weights: Checkpoint or model package. Before training, weights that fit the network are copied from this
+            file.
 
     Attributes:
         shown: An image of the last training batch; None before the first batch.

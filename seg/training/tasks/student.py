@@ -1,6 +1,7 @@
 """Training of a student on labelled images, and on a teacher's predictions for unlabelled images."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -20,6 +21,7 @@ from seg.models.config import ModelConfig
 from seg.models.segmenter import Heads, Segmenter
 from seg.training.accumulation import Accumulation
 from seg.training.optimizer import OptimizerConfig
+from seg.training.progress import callbacks_of
 from seg.training.schedule import ScheduleConfig
 from seg.training.tasks.cropland import CroplandTask, binary_metrics, counted
 from seg.training.teachers.average import AverageTeacher
@@ -35,7 +37,6 @@ from seg.training.teachers.targets import (
     target_loss,
     targets_of_views,
 )
-from seg.training.trainer_state import callbacks_of
 
 UNLABELLED = "unlabelled"
 """Key of the unlabelled loss in `loss.weights`. WarmupLoss raises this weight from 0."""
@@ -70,6 +71,8 @@ class StudentTask(CroplandTask):
         norms: Images that update BatchNorm's running statistics. clean: labelled images and clean views. labelled:
             labelled images only. frozen: labelled images only, and strong views are normalised by the running
             statistics instead of batch statistics.
+        initial_weights: Checkpoint or model package. Before training, weights that fit the network are copied from this
+            file; an averaged teacher starts with these weights too.
 
     Attributes:
         targets: Settings of the targets.
@@ -95,6 +98,7 @@ class StudentTask(CroplandTask):
         teacher: TeacherConfig = TeacherConfig(),
         targets: TargetConfig = TargetConfig(),
         norms: NormPolicy = "clean",
+        initial_weights: Path | None = None,
     ) -> None:
         if targets.share and teacher.kind == "average":
             raise ConfigError(
@@ -103,8 +107,8 @@ class StudentTask(CroplandTask):
             )
         if norms == "frozen" and gradient_checkpointing:
             raise ConfigError(
-                "model.norms is frozen, but model.gradient_checkpointing computes the strong views again when the "
-                "norms are not frozen; choose one of them"
+                "model.norms is frozen, but model.gradient_checkpointing recomputes the strong views after the norms "
+                "are released; use only one of the two options"
             )
         super().__init__(
             bands=bands,
@@ -116,6 +120,7 @@ class StudentTask(CroplandTask):
             threshold=threshold,
             calibration=calibration,
             gradient_checkpointing=gradient_checkpointing,
+            initial_weights=initial_weights,
         )
         own = {"task": "student", "teacher": teacher.plain(), "targets": vars(targets).copy(), "norms": norms}
         self.save_hyperparameters(own)
@@ -166,7 +171,7 @@ class StudentTask(CroplandTask):
                 f"data.maps is {data.maps}, but model.teacher.maps is {wanted}; name the same maps in both"
             )
         if self.teacher_config.packages:
-            require_fitting(self.teacher_config.packages, data.grids[0], data.bands)
+            require_fitting(self.teacher_config.packages, data.grids[0], data.bands, self.normalises_scenes)
 
     def on_fit_start(self) -> None:
         """Make the teacher from a copy of the student, from packages or from maps.
@@ -179,7 +184,8 @@ class StudentTask(CroplandTask):
         config = self.teacher_config
         if config.kind == "packages":
             fill = self.model.normalization.mean.tolist()
-            self._packages = PackageTeacher(config.packages, config.augmentation, self.device, fill)
+            scene = data.statistics if self.normalises_scenes else None
+            self._packages = PackageTeacher(config.packages, config.augmentation, self.device, fill, scene=scene)
         elif config.kind == "average":
             self._start_average()
         maps = sorted(set((data.teacher_maps or {}).values()))
@@ -333,8 +339,8 @@ class StudentTask(CroplandTask):
         kind = checkpoint.get("taught_by", {}).get("kind")
         if kind != self.teacher_config.kind:
             raise ConfigError(
-                f"the teacher is {self.teacher_config.kind}, but the checkpoint's teacher was {kind}; name this kind "
-                "with model.teacher, or train without --ckpt_path"
+                f"the teacher is {self.teacher_config.kind}, but the checkpoint's teacher was {kind}; set "
+                "model.teacher to the checkpoint's kind, or train without --ckpt_path"
             )
         if self.averages:
             prefix = "model."

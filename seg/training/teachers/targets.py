@@ -33,8 +33,8 @@ class TargetConfig:
             of the held-out fold, as the choice of the best checkpoint does. Other teachers are already calibrated.
         temperature: For soft targets: divisor of the logits of teacher and student, above 0. The loss is multiplied by
             the square of the temperature (Hinton et al. 2015, https://arxiv.org/abs/1503.02531).
-        share: For packages and maps: share of the loss against the teacher in the loss on labelled samples, 0 to 1. The
-            rest is the loss against the labels.
+        share: For packages and maps: weight of the loss against the teacher's targets on labelled samples, 0 to 1. The
+            loss against the labels has the weight 1 - share.
 
     Raises:
         ConfigError: A value is out of range.

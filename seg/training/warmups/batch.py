@@ -7,8 +7,8 @@ from typing import Any, Literal
 import lightning as L
 
 from seg.errors import ConfigError
+from seg.training.progress import Ramp
 from seg.training.schedule import schedule_of
-from seg.training.warmups.ramp import Ramp
 
 KEY = "warmup_batch"
 
@@ -16,10 +16,10 @@ KEY = "warmup_batch"
 class WarmupBatch(L.Callback):
     """Increase the number of batches accumulated for an optimiser step from 1 to its final value.
 
-    The batches of an optimiser step form a group. The group length changes only at the start of a group. The number of
-    earlier batches in the epoch must also be a multiple of the new length, since Lightning counts groups from the start
-    of the epoch. The task gives each batch of a group its weight in the step, and the task's schedule
-    allows for the growing groups.
+    The batches of an optimiser step form a group. The group length changes only at the start of a group, and only if
+    the number of earlier batches in the epoch is a multiple of the new length. Lightning counts groups from the start
+    of the epoch, which makes the second condition necessary. The task weights the batches of a group, and the task's
+    schedule takes the growth of the groups into account.
 
     Args:
         steps: Optimiser steps until the final group length; null or 0 for no warm-up.
@@ -71,7 +71,7 @@ class WarmupBatch(L.Callback):
         return 1 + math.floor((self._last - 1) * progress + 1e-9)
 
     def next_length(self, length: int, batch: int, step: int, epoch: int) -> int:
-        """Group length at a batch, which is counted from 0 in the epoch; `length` unless a group starts here."""
+        """Group length at a batch, counted from 0 in its epoch; the current `length` unless a new group starts."""
         wanted = self.wanted_length(step, epoch)
         return wanted if batch % length == 0 and batch % wanted == 0 else length
 

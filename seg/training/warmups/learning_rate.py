@@ -6,9 +6,8 @@ from typing import Any
 import lightning as L
 
 from seg.errors import ConfigError
+from seg.training.progress import Ramp, Shape, epochs_passed
 from seg.training.schedule import schedule_of
-from seg.training.trainer_state import epochs_passed
-from seg.training.warmups.ramp import Ramp, Shape
 
 KEY = "warmup"
 DEFAULT_STEPS = 100

@@ -6,8 +6,7 @@ import lightning as L
 
 from seg.errors import ConfigError
 from seg.losses.mixture import CroplandLoss
-from seg.training.trainer_state import epochs_passed
-from seg.training.warmups.ramp import Ramp, Shape
+from seg.training.progress import Ramp, Shape, epochs_passed
 
 KEY = "warmup_loss"
 FIRST = "bce"

@@ -7,9 +7,10 @@ from seg.data.augmentation.dates import DropDates
 from seg.data.augmentation.extra import ExtraTransform
 from seg.data.augmentation.mixing import cut_mix, mosaic
 from seg.data.augmentation.pipeline import Augmentation, AugmentationConfig
-from seg.data.sample import Sample, filled_image, missing_bands
+from seg.data.sample import Sample, filled_image
 from seg.errors import ConfigError
 from seg.raster.chips import Reading
+from seg.raster.date_bands import missing_bands
 from support.samples import GARBAGE, augmented, same, sample_of
 
 DATES = (0, 0, 1, -1)

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seg.data.augmentation.radiometric import DropBands, Haze, Shadow, shadow_outline
+from seg.data.augmentation.radiometric import DropBands, Haze, Season, Shadow, shadow_outline
 from seg.data.sample import Sample
 from support.samples import GARBAGE, augmented, same, sample_of, with_invalid
 
@@ -105,3 +105,16 @@ def test_bands_are_dropped_with_the_given_probability(probability: float, share:
     sample = sample_of(4, 1, 2)
     images = [augmented(DropBands(probability, VEIL - 200), sample, seed).image for seed in range(500)]
     assert np.mean([image[:, 0, 0] == -100 for image in images]) == pytest.approx(share, abs=0.04)
+
+
+def test_season_moves_bands_by_the_contrast_of_other_bands() -> None:
+    mean, std = np.array([100, 200], np.float32), np.array([10, 40], np.float32)
+    image = np.tile(mean[:, None, None], (1, 2, 3)).copy()
+    image[1, 0, 0] += 40
+    plain = Sample(image, np.zeros((2, 3), np.uint8), np.ones((2, 3), bool))
+    moved = augmented(Season(0.5, mean, std), plain, 0)
+    change = moved.image - image
+    assert moved.image.dtype == np.float32
+    assert abs(change[0, 0, 0]) > 0.1
+    assert change[1, 0, 0] == 0
+    assert not change[:, 1].any()

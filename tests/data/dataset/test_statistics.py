@@ -9,7 +9,7 @@ import rasterio
 
 from seg.data.datamodule import CroplandDataModule
 from seg.data.dataset.statistics import CACHE, DatasetStatistics, dataset_statistics
-from seg.data.splitting.rule import SplitRule
+from seg.data.settings import SplitRule
 from seg.data.splitting.run import split_dataset
 from seg.errors import DatasetError
 

@@ -23,7 +23,7 @@ from seg.data.loading.worker_watch import (
     unfinished,
     watched,
 )
-from seg.data.samples.random_chips import ChipConfig
+from seg.data.samples.chips import ChipConfig
 from seg.errors import ConfigError, DatasetError, RasterError
 from support.failing_examples import FailingExamples
 

@@ -15,7 +15,7 @@ from seg.data.augmentation.pipeline import AugmentationConfig
 from seg.data.datamodule import CroplandDataModule
 from seg.data.loading.batching import EpochSampler
 from seg.data.loading.loader import Batching, WatchedLoader, build_loader
-from seg.data.samples.random_chips import ChipConfig
+from seg.data.samples.chips import ChipConfig
 from support.samples import OneAfterAnother
 from support.training import quiet_trainer
 

@@ -12,7 +12,7 @@ from seg.data.augmentation.pipeline import AugmentationConfig
 from seg.data.datamodule import CroplandDataModule
 from seg.data.loading.sharding import PaddingIgnored, padding_key
 from seg.data.sample import SampleKey
-from seg.data.samples.random_chips import ChipConfig
+from seg.data.samples.chips import ChipConfig
 from seg.data.samples.views import ViewConfig
 from seg.errors import ConfigError, DatasetError
 from seg.labels import IGNORE

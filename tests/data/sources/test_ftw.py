@@ -7,8 +7,8 @@ import pyarrow.parquet
 import pytest
 
 from seg.data.dataset.catalogue import read_catalogue
-from seg.data.sources.import_settings import ImportSettings
-from seg.data.sources.public import import_public
+from seg.data.settings import ImportSettings
+from seg.data.sources.importing import import_public
 from seg.errors import DatasetError
 from seg.labels import CROPLAND, IGNORE, OTHER
 from seg.raster.classes import read_classes

@@ -4,9 +4,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from seg.data.settings import ImportSettings
 from seg.data.sources.gid import COLOURS, NUMBERS
-from seg.data.sources.import_settings import ImportSettings
-from seg.data.sources.public import import_public
+from seg.data.sources.importing import import_public
 from seg.errors import DatasetError
 from seg.labels import CROPLAND, IGNORE, OTHER
 

@@ -8,14 +8,9 @@ from rasterio import Affine
 from seg.data.dataset.catalogue import read_catalogue
 from seg.data.dataset.checks import check_scene
 from seg.data.sources import importing
-from seg.data.sources.importing import (
-    Found,
-    Imported,
-    Pair,
-    write_import,
-)
+from seg.data.sources.importing import Imported, write_import
 from seg.data.sources.legend import Legend, Meaning
-from seg.data.sources.origin import Origin
+from seg.data.sources.origin import Found, Origin, Pair
 from seg.errors import DatasetError, RasterError
 from seg.labels import CROPLAND, OTHER
 

@@ -15,7 +15,7 @@ from seg.data.datamodule import CroplandDataModule
 from seg.data.dataset.catalogue import Scene, read_catalogue
 from seg.data.dataset.checks import check_scene, count_labels
 from seg.data.samples.scenes import read_sample
-from seg.data.splitting.rule import SplitRule
+from seg.data.settings import SplitRule
 from seg.data.splitting.run import split_dataset
 from seg.errors import DatasetError
 from seg.labels import IGNORE
@@ -40,8 +40,9 @@ def footprint(scene: Scene) -> shapely.Polygon:
 
 def least_distance(root: Path) -> float:
     """Smallest distance between scenes of two folds, in metres."""
-    pairs = itertools.combinations(read_catalogue(root, 99), 2)
-    return min(footprint(one).distance(footprint(other)) for one, other in pairs if one.fold != other.fold)
+    places = [(scene.fold, footprint(scene)) for scene in read_catalogue(root, 99)]
+    pairs = itertools.combinations(places, 2)
+    return min(one.distance(other) for (fold, one), (another, other) in pairs if fold != another)
 
 
 def test_folds_have_equally_many_scenes_with_their_masks(apart: Path) -> None:

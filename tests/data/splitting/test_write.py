@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from seg.data.dataset.catalogue import read_catalogue
-from seg.data.splitting.rule import SplitRule
+from seg.data.settings import SplitRule
 from seg.data.splitting.run import split_dataset
 from seg.errors import DatasetError, RasterError, SegError, WriteError
 

@@ -5,8 +5,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from seg.imagery.composites.settings import CompositeSettings
 from seg.imagery.composites.write import write_composite
+from seg.imagery.settings import CompositeSettings
 from seg.raster.grid import open_raster
 
 

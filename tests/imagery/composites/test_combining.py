@@ -4,6 +4,7 @@ import pytest
 
 from seg.imagery.composites import combining
 from seg.imagery.composites.combining import combine_dates
+from seg.imagery.settings import Method
 
 
 def random_dates(dtype: str, dates: int = 6, seed: int = 0) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.bool_]]:
@@ -79,7 +80,7 @@ def test_first_takes_the_first_valid_date() -> None:
 
 
 @pytest.mark.parametrize("method", ["median", "best", "first"])
-def test_pixels_without_a_valid_date_are_zero(method: combining.Method) -> None:
+def test_pixels_without_a_valid_date_are_zero(method: Method) -> None:
     found, count = combine_dates(np.zeros((0, 2, 3, 4), np.int16), np.zeros((0, 3, 4), bool), method)
     assert found.shape == (2, 3, 4)
     assert not found.any()

@@ -8,8 +8,8 @@ from rasterio import Affine
 from rasterio.enums import ColorInterp
 
 from seg.errors import RasterError, WriteError
-from seg.imagery.composites.settings import CompositeSettings
 from seg.imagery.composites.write import write_composite
+from seg.imagery.settings import CompositeSettings
 from seg.raster.chips import Reading, read_chip, whole
 from seg.raster.grid import open_raster, read_grid
 from seg.raster.writing.block_store import BlockStore

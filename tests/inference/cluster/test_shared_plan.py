@@ -54,6 +54,13 @@ def test_a_worker_reads_the_same_plan_that_the_client_wrote(shared: SharedPlan) 
     assert plan.scene.area.name == "the area"
 
 
+def test_a_worker_gets_the_statistics_of_the_scene(shared: SharedPlan) -> None:
+    identity = replace(shared.identity, scene_mean=(0.1, 1e-7, 3.0), scene_std=(1.0, 0.3, 2.5))
+    with open_store(shared.output, {}):
+        write_plan(replace(shared, identity=identity))
+        assert read_plan(shared.output).identity == identity
+
+
 def test_a_plan_refuses_a_scene_of_another_version(shared: SharedPlan) -> None:
     other = replace(shared, identity=replace(shared.identity, scene_version="0" * 16))
     with pytest.raises(RasterError, match="is another file on this machine"):

@@ -6,9 +6,9 @@ import pytest
 from onnx import ModelProto, helper
 
 from seg.errors import PackageError
-from seg.models.foreign.converting import Converted, convert, reference_probability
+from seg.models.foreign.converting import Converted, convert
 from seg.models.foreign.running import Runner, noise
-from seg.models.foreign.statements import ClassScores, Scores, Wanted
+from seg.models.foreign.statements import ClassScores, Scores, Wanted, reference_probability
 from support.onnx_networks import ending, saved, u_network
 
 MEAN, STD = [100.0, 50.0], [20.0, 10.0]

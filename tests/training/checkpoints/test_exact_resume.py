@@ -13,7 +13,7 @@ import torch
 from lightning.pytorch.callbacks import EMAWeightAveraging
 
 from seg.data.augmentation.mixing import MixingConfig
-from seg.data.samples.random_chips import ChipConfig
+from seg.data.samples.chips import ChipConfig
 from seg.losses.config import LossConfig
 from seg.training.batch_norm import FreezeBatchNorm
 from seg.training.callbacks import CALLBACK_KEYS

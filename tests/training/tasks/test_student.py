@@ -12,14 +12,14 @@ from torch import Tensor
 
 from seg.data.augmentation.pipeline import AugmentationConfig
 from seg.data.datamodule import CroplandDataModule
-from seg.data.samples.random_chips import ChipConfig
+from seg.data.samples.chips import ChipConfig
 from seg.data.samples.views import ViewConfig
 from seg.errors import ConfigError, PackageError
 from seg.labels import IGNORE
 from seg.package.checkpoint import read_checkpoint
-from seg.package.read import read_package
+from seg.package.read import load_model, read_package
 from seg.package.write import write_package
-from seg.training.safeguards.watch_targets import WatchTargets
+from seg.training.optimizer import OptimizerConfig
 from seg.training.tasks.cropland import CroplandTask
 from seg.training.tasks.student import UNLABELLED, StudentTask
 from seg.training.teachers.config import TeacherConfig
@@ -29,7 +29,9 @@ from seg.training.warmups.data import WarmupData
 from seg.training.warmups.layers import WarmupLayers
 from seg.training.warmups.learning_rate import WarmupLearningRate
 from seg.training.warmups.loss import WarmupLoss
+from seg.training.watch_targets import WatchTargets
 from support.networks import TINY_NETWORK
+from support.packages import copy_by_scene
 from support.resume_runs import SIZES, Case, content, differences
 from support.training import quiet_trainer
 
@@ -286,7 +288,7 @@ def refused(root: Path, said: str, kind: type[Exception] = ConfigError, **option
 def test_contradictory_options_are_refused(root: Path, package: Path) -> None:
     refused(root, r"data\.views\.count is 0, so no unlabelled", data={"views": ViewConfig()})
     refused(root, "an averaged teacher adds nothing", targets=TargetConfig(kind="soft", share=0.5))
-    refused(root, "computes the strong views again when", norms="frozen", gradient_checkpointing=True)
+    refused(root, "recomputes the strong views after the norms", norms="frozen", gradient_checkpointing=True)
     with pytest.raises(ConfigError, match=r"data\.maps is maps, but model\.teacher\.maps is None"):
         student().check_data(data_of(root, maps=Path("maps")))
     with pytest.raises(ConfigError, match="wanted one kind of teacher"):
@@ -295,6 +297,26 @@ def test_contradictory_options_are_refused(root: Path, package: Path) -> None:
         TeacherConfig(decay=1.0)
     with pytest.raises(ConfigError, match=r"model\.teacher\.scales is"):
         TeacherConfig(packages=(package,), scales=(99.0,))
+
+
+def test_a_teacher_that_normalises_bands_in_another_way_is_refused(root: Path, package: Path, tmp_path: Path) -> None:
+    by_scene = copy_by_scene(package, tmp_path / "by_scene")
+    refused(
+        root,
+        "has the normalisation scene, but the student dataset",
+        PackageError,
+        teacher=TeacherConfig(packages=(by_scene,)),
+    )
+
+
+def test_a_student_and_its_average_start_with_initial_weights(root: Path, package: Path) -> None:
+    wanted = load_model(package, read_package(package)).network.state_dict()
+    still = OptimizerConfig(learning_rate=1e-30)
+    task = student(initial_weights=package, optimizer=still, norms="frozen")
+    task = fitted(root, task, data={"chips": ChipConfig(size=8, per_epoch=1)}, max_epochs=1)
+    for network in (task.model.network, task.scored.network):
+        for name, value in network.named_parameters():
+            torch.testing.assert_close(value.detach(), wanted[name])
 
 
 def test_weight_averaging_is_refused_since_the_teacher_is_an_average(root: Path) -> None:

@@ -60,7 +60,7 @@ def joined(kind: str, names: tuple[str, ...]) -> str:
 
 
 def joined_scripts(names: tuple[str, ...]) -> str:
-    """One script in strict mode from several files. The files share their names; the page does not see these names.
+    """One script in strict mode from several files. The files share one scope, which no other script can reach.
 
     Args:
         names: Names of the files.

@@ -1,1 +1,0 @@
-"""Time and memory for converting large maps to parcels."""

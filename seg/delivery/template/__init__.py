@@ -1,1 +1,0 @@
-"""Templates of deliveries: their schema, their expressions, and reading them from YAML."""

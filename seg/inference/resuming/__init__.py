@@ -1,1 +1,0 @@
-"""Identity of a run, and messages of interrupted runs."""
