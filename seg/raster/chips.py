@@ -235,7 +235,10 @@ def read_stored(
     if pixels.dtype.kind == "f":
         valid &= (np.abs(pixels) < NO_DATA_FROM).all(axis=0)
     if not valid.all():
-        np.copyto(pixels, 0, where=~valid)
+        if pixels.dtype.kind == "f":  # The product of NaN and 0 is NaN.
+            np.copyto(pixels, 0, where=~valid)
+        else:  # A product takes a tenth of the time of an assignment under a mask.
+            np.multiply(pixels, valid, out=pixels)
     with np.errstate(over="ignore"):
         # Rounding to float32 does no harm: the extremes are only compared with known voids.
         if is_suspicious(extremes(pixels, {storage.dtypes[bands[0] - 1]})):

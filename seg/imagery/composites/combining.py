@@ -51,19 +51,24 @@ def combine_dates(values: Pixels, valid: BoolMask, method: Method) -> tuple[Pixe
 
 def _median(values: Pixels, valid: BoolMask, count: Count, combined: Pixels) -> None:
     """Write the median of each band to `combined`."""
-    is_float = values.dtype.kind == "f"
-    last = np.inf if is_float else np.iinfo(values.dtype).max
+    is_float, kind = values.dtype.kind == "f", values.dtype.type
+    low, high = (-np.inf, np.inf) if is_float else (np.iinfo(values.dtype).min, np.iinfo(values.dtype).max)
+    # Maxima and products take a tenth of the time of assignments under a mask. `fmax` ignores NaN in invalid pixels.
+    larger = np.fmax if is_float else np.maximum
     for date, present in zip(values, valid, strict=True):
         if not present.all():
-            np.copyto(date, values.dtype.type(last), where=~present)
-    # Invalid pixels hold the largest number, so they are sorted to the end. A valid pixel may hold this number too; the
-    # order of equal numbers does not matter.
+            larger(date, np.where(present, kind(low), kind(high)), out=date)
+    # Invalid values hold the largest number, so they are sorted to the end, among valid values of the same number.
     ordered = _sorted(list(values))
     numbers = np.bincount(count.ravel())
     for number in np.flatnonzero(numbers[1:]) + 1:
-        low, high = ordered[(number - 1) // 2], ordered[number // 2]
-        middle = low if number % 2 else (_float_mean if is_float else _integer_mean)(low, high)
-        np.copyto(combined, middle, where=count == number)
+        below, above = ordered[(number - 1) // 2], ordered[number // 2]
+        middle = below if number % 2 else (_float_mean if is_float else _integer_mean)(below, above)
+        chosen = count == number
+        if is_float:  # The product of infinity and 0 is NaN.
+            np.copyto(combined, middle, where=chosen)
+        else:
+            combined += middle * chosen
 
 
 def _sorted(layers: list[Pixels]) -> list[Pixels]:

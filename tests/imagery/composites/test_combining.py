@@ -35,6 +35,12 @@ def test_median_equals_the_median_of_numpy_on_every_pixel(dtype: str, monkeypatc
         np.testing.assert_array_equal(found, wanted.astype(dtype))
 
 
+def test_median_of_decimal_numbers_ignores_nan_and_infinity_in_invalid_pixels() -> None:
+    values = np.array([np.nan, 3, -np.inf, 1, np.inf, 8], np.float32).reshape(6, 1, 1, 1)
+    found, count = combine_dates(values.copy(), np.isfinite(values[:, 0]), "median")
+    assert (found.item(), count.item()) == (3, 3)
+
+
 @pytest.mark.parametrize("number", range(1, 20))
 def test_comparisons_sort_every_sequence_of_zeros_and_ones(number: int) -> None:
     # A network that sorts all sequences of 0 and 1 sorts all values: Knuth (1998), theorem 5.3.4 Z.
