@@ -15,10 +15,8 @@ import rasterio
 import rasterio.shutil
 from rasterio import Affine
 
-from seg.benchmark.polygon_runs import most_resident_mib
-from seg.benchmark.reporting import check_results, write_results
 from seg.benchmark.settings import CompositeBenchmarkSettings
-from seg.benchmark.timing import Action
+from seg.benchmark.timing import Action, peak_memory_mib
 from seg.imagery.composites.write import write_composite
 from seg.imagery.settings import CompositeSettings
 from seg.raster.gdal_options import gdal_options
@@ -190,7 +188,7 @@ def _timed(action: Callable[[], None]) -> Run:
     start, cpu_start = time.perf_counter(), time.process_time()
     with gdal_options():
         action()
-    return Run(time.perf_counter() - start, time.process_time() - cpu_start, most_resident_mib())
+    return Run(time.perf_counter() - start, time.process_time() - cpu_start, peak_memory_mib())
 
 
 def _median(runs: list[Run]) -> Run:
@@ -207,6 +205,9 @@ def benchmark_composite(settings: CompositeBenchmarkSettings, output: Path | Non
     Raises:
         ConfigError: The file cannot be written.
     """
+    # Imported here, since the measured processes import this module, but not PyTorch.
+    from seg.benchmark.reporting import check_results, write_results
+
     check_results(output)
     row = measure_composite(settings)
     print(text_of(settings, row))

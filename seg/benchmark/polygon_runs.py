@@ -10,6 +10,7 @@ import numpy as np
 import rasterio
 from rasterio.features import shapes
 
+from seg.benchmark.timing import peak_memory_mib
 from seg.labels import CROPLAND, IGNORE
 from seg.parcels.settings import PolygonSettings
 from seg.parcels.write_parcels import write_parcels
@@ -92,11 +93,4 @@ def _timed(way: Callable[[Path], int], path: Path) -> PolygonRun:
     start = time.perf_counter()
     polygons = way(path)
     seconds = time.perf_counter() - start
-    return PolygonRun(seconds, most_resident_mib(), polygons)
-
-
-def most_resident_mib() -> float:
-    """Peak resident memory from /proc; `resource.getrusage` would also count the parent process, from before exec."""
-    status = Path("/proc/self/status").read_text(encoding="utf-8")
-    fields = dict(line.split(":", 1) for line in status.splitlines())
-    return int(fields["VmHWM"].split()[0]) / 1024
+    return PolygonRun(seconds, peak_memory_mib(), polygons)

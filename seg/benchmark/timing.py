@@ -1,9 +1,10 @@
-"""Interleaved timings of several actions, and their medians."""
+"""Interleaved timings of several actions, and their medians; and the peak memory of a process."""
 
 import math
 import time
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
 from typing import TypeVar
 
@@ -92,3 +93,13 @@ def interleaved_medians(
             times[key].append(stopwatch.seconds(candidate, calls[key]))
             report()
     return {key: median(values) for key, values in times.items()}
+
+
+def peak_memory_mib() -> float:
+    """Peak resident memory of this process in MiB (Linux only).
+
+    `resource.getrusage` would also count the parent process, from before exec.
+    """
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    fields = dict(line.split(":", 1) for line in status.splitlines())
+    return int(fields["VmHWM"].split()[0]) / 1024
