@@ -1,7 +1,8 @@
 """Properties of all networks of the family."""
 
+from collections.abc import Iterable
 from functools import cache
-from itertools import combinations, product
+from itertools import combinations, filterfalse, product
 from pathlib import Path
 from typing import get_args
 
@@ -46,6 +47,12 @@ FACTORS: dict[str, list[object]] = {
     "boundary": [False, True],
 }
 ROWS = covering(FACTORS)
+SMALL = [("tu-test_resnet", 8), ("tu-test_resnet", 16), ("dilated_tiny", 4), ("dilated_tiny", 8)]
+QUICK_ROWS = [
+    *covering(FACTORS | {"backbone": SMALL}),
+    {"backbone": ("resnet18", 16)} | {part: values[0] for part, values in FACTORS.items() if part != "backbone"},
+]
+"""The suite tests all pairs of values with small backbones, and an encoder of smp; the campaign tests all backbones."""
 
 
 def configuration(row: dict[str, object]) -> ModelConfig:
@@ -65,9 +72,15 @@ def is_bounded(config: ModelConfig) -> bool:
     return config.norm != "group" and config.context != "global"
 
 
-CONFIGS = [configuration(row) for row in ROWS]
-BOUNDED = [config for config in CONFIGS if is_bounded(config)]
-UNBOUNDED = [config for config in CONFIGS if not is_bounded(config)]
+def campaign(configs: Iterable[ModelConfig]) -> list[object]:
+    return [pytest.param(config, marks=pytest.mark.campaign) for config in configs]
+
+
+QUICK = [configuration(row) for row in QUICK_ROWS]
+CONFIGS = [config for config in map(configuration, ROWS) if config not in QUICK]
+NETWORKS = [*QUICK, *campaign(CONFIGS)]
+BOUNDED = [*filter(is_bounded, QUICK), *campaign(filter(is_bounded, CONFIGS))]
+UNBOUNDED = [*filterfalse(is_bounded, QUICK), *campaign(filterfalse(is_bounded, CONFIGS))]
 DEMO = configuration({"backbone": ("dilated_tiny", 4)})
 PARTS = [factor for factor in FACTORS if factor != "backbone"]
 EXPORTED: list[dict[str, object]] = [
@@ -99,14 +112,19 @@ def model(request: pytest.FixtureRequest) -> Segmenter:
     return enliven(build_model(request.param, BANDS), BANDS)
 
 
-every_network = pytest.mark.parametrize("model", CONFIGS, ids=name, indirect=True)
+every_network = pytest.mark.parametrize("model", NETWORKS, ids=name, indirect=True)
 
 
-def test_every_pair_of_values_occurs_in_a_configuration() -> None:
-    seen = {pair for row in ROWS for pair in combinations(row.items(), 2)}
-    for (first, values), (second, others) in combinations(FACTORS.items(), 2):
+@pytest.mark.parametrize(
+    ("rows", "factors"), [(QUICK_ROWS, FACTORS | {"backbone": SMALL}), (ROWS, FACTORS)], ids=["quick", "all"]
+)
+def test_every_pair_of_values_occurs_in_a_configuration(
+    rows: list[dict[str, object]], factors: dict[str, list[object]]
+) -> None:
+    seen = {pair for row in rows for pair in combinations(row.items(), 2)}
+    for (first, values), (second, others) in combinations(factors.items(), 2):
         assert all(((first, value), (second, other)) in seen for value, other in product(values, others))
-    assert len(ROWS) < 30
+    assert len(rows) < 30
 
 
 @every_network
@@ -130,7 +148,7 @@ def test_evaluation_is_deterministic_and_independent_of_the_batch(model: Segment
     torch.testing.assert_close(together, singly, atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=name)
+@pytest.mark.parametrize("config", NETWORKS, ids=name)
 def test_one_image_can_be_trained_on(config: ModelConfig) -> None:
     model = build_model(config, BANDS).train()
     criterion = CroplandLoss(LossConfig(boundary=0.5 * config.boundary))
@@ -145,12 +163,7 @@ def test_one_image_can_be_trained_on(config: ModelConfig) -> None:
         assert all(weight.isfinite().all() for weight in model.parameters())
 
 
-@pytest.mark.parametrize(
-    "model",
-    [pytest.param(config, marks=pytest.mark.campaign) if config.output_stride == 32 else config for config in BOUNDED],
-    ids=name,
-    indirect=True,
-)
+@pytest.mark.parametrize("model", BOUNDED, ids=name, indirect=True)
 def test_moving_the_image_by_the_stride_moves_the_logits(model: Segmenter, request: pytest.FixtureRequest) -> None:
     config = request.node.callspec.params["model"]
     check_shift(model, bound(config.encoder, config.output_stride), axis=3)
@@ -198,7 +211,7 @@ def test_every_part_is_in_a_network_that_is_exported() -> None:
 
 @pytest.mark.parametrize(
     "config",
-    [*map(configuration, EXPORTED), *(pytest.param(config, marks=pytest.mark.campaign) for config in CONFIGS)],
+    [*map(configuration, EXPORTED), *campaign([*QUICK, *CONFIGS])],
     ids=name,
 )
 def test_onnx_runtime_computes_the_same_for_any_size(config: ModelConfig, tmp_path: Path) -> None:
