@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 from seg.evaluation.area.settings import AreaSettings, SampleSettings
@@ -33,10 +32,13 @@ def evaluate(
         cluster: Options of the cluster, on which each task compares one pair.
     """
     from seg.evaluation.evaluate import evaluate as write_report
-    from seg.inference.cluster.mapping import map_or_raise
+    from seg.inference.cluster.mapping import FileMapper
 
-    measured = None if cluster.cluster is None else partial(map_or_raise, settings=cluster)
-    write_report(inputs, output, settings, page, measured)
+    if cluster.cluster is None:
+        write_report(inputs, output, settings, page)
+        return
+    with FileMapper(cluster) as over:
+        write_report(inputs, output, settings, page, over)
 
 
 def sample(*, prediction: Path, output: Path, settings: SampleSettings, zones: Path | None = None) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from seg.data.settings import ImportSettings, SourceName, SplitRule
 from seg.imagery.settings import CompositeSettings, MaskSettings, SceneSettings
+from seg.inference.cluster.settings import ClusterSettings
 from seg.places.settings import PlaceSettings, SuggestionSettings
 from seg.raster.gdal_options import gdal_options
 from seg.raster.label_mapping import PLAIN_LABELS, LabelMapping
@@ -172,7 +173,14 @@ def _print_scene(scene: "Scene") -> None:
     print(text_table(["name", "band", "file"], rows))
 
 
-def composite(*, input: list[Path] | Path, output: Path, settings: CompositeSettings, masking: MaskSettings) -> None:
+def composite(
+    *,
+    input: list[Path] | Path,
+    output: Path,
+    settings: CompositeSettings,
+    masking: MaskSettings,
+    cluster: ClusterSettings,
+) -> None:
     """Combine several dates of a place, or overlapping tiles, into one scene; invalid pixels are left out.
 
     Args:
@@ -183,14 +191,21 @@ def composite(*, input: list[Path] | Path, output: Path, settings: CompositeSett
             older composite is replaced.
         settings: Options of the composite.
         masking: Pixels of products that are left out, such as clouds.
+        cluster: Options of the cluster, on which each task combines one block of the composite.
     """
     from seg.imagery.composites.write import write_composite
     from seg.imagery.several import scenes_of
+    from seg.inference.cluster.mapping import FileMapper
     from seg.terminal.progress import progress_bar
 
     inputs = [input] if isinstance(input, Path) else input
-    with scenes_of(inputs, output, settings.bands, masking) as scenes, progress_bar(output.name) as bar:
-        made = write_composite(scenes, output, settings, lambda done, total: bar.move(done, total))
+    with scenes_of(inputs, output, settings.bands, masking) as scenes:
+        if cluster.cluster is None:
+            with progress_bar(output.name) as bar:
+                made = write_composite(scenes, output, settings, lambda done, total: bar.move(done, total))
+        else:
+            with FileMapper(cluster, "block") as over:
+                made = write_composite(scenes, output, settings, over=over)
     grid = made.plan.grid
     print(f"{output}: {grid.width}x{grid.height} pixels from {counted(len(scenes), 'input')}")
     print(f"{made.covered:.1%} of the pixels hold data, from {made.mean_count:.2g} inputs on average")
@@ -222,6 +237,7 @@ def stats(
     fold: int | None = 0,
     folds: int = 5,
     json: bool = False,
+    cluster: ClusterSettings,
 ) -> None:
     """Show mean, standard deviation and percentiles of the valid training pixels, and cache them for training.
 
@@ -234,10 +250,17 @@ def stats(
         fold: Held-out fold, whose pixels are left out; null to include all folds.
         folds: Number of folds.
         json: Print JSON instead of text.
+        cluster: Options of the cluster, on which each task reads one scene.
     """
-    from seg.data.dataset.statistics import dataset_statistics, statistics_report, unmatched_nodata
+    from seg.data.dataset.statistics import Selection, dataset_statistics, statistics_report, unmatched_nodata
+    from seg.inference.cluster.mapping import FileMapper
 
-    found = dataset_statistics(input, folds, fold, bands, nodata)
+    selection = Selection(folds, fold, bands, nodata)
+    if cluster.cluster is None:
+        found = dataset_statistics(input, selection)
+    else:
+        with FileMapper(cluster) as over:
+            found = dataset_statistics(input, selection, over)
     print(statistics_report(input, found, json))
     unmatched = unmatched_nodata(nodata, found.nodata_found, "--nodata")
     if unmatched:

@@ -1,5 +1,5 @@
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import pytest
@@ -9,7 +9,16 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from seg.errors import RasterError
-from seg.raster.statistics import BINS, PERCENTILES, BandStatistics, band_statistics, statistics_with_percentiles
+from seg.raster.statistics import (
+    BINS,
+    PERCENTILES,
+    BandPercentiles,
+    BandStatistics,
+    band_statistics,
+    count_part,
+    measure_part,
+    statistics_of_parts,
+)
 
 Pixels = NDArray[np.float32]
 
@@ -65,6 +74,12 @@ def test_samples_without_valid_pixels_are_an_error(samples: list[Pixels]) -> Non
         band_statistics(samples)
 
 
+def of_parts(small_integers: bool, *parts: Callable[[], Iterable[Pixels]]) -> tuple[BandStatistics, BandPercentiles]:
+    """Statistics of parts; each function returns the samples of a part."""
+    measured = [measure_part(samples(), small_integers) for samples in parts]
+    return statistics_of_parts(measured, lambda bins: [count_part(samples(), bins) for samples in parts])
+
+
 shapes = st.tuples(st.integers(1, 3), st.integers(1, 80))
 cuts = st.lists(st.integers(0, 80), max_size=4)
 integers = arrays(np.float32, shapes, elements=st.integers(-32_768, 65_535).map(float))
@@ -77,7 +92,7 @@ def parts(pixels: Pixels, places: list[int]) -> list[Pixels]:
 
 @given(integers, cuts)
 def test_percentiles_of_small_integers_are_exact(pixels: Pixels, places: list[int]) -> None:
-    _, found = statistics_with_percentiles(lambda: parts(pixels, places), small_integers=True)
+    _, found = of_parts(True, lambda: parts(pixels, places))
     wanted = np.percentile(pixels.astype(np.float64), PERCENTILES, axis=1)
     np.testing.assert_allclose([found.low, found.high], wanted, rtol=0, atol=1e-6)
     assert found.error == (0.0,) * len(pixels)
@@ -85,7 +100,7 @@ def test_percentiles_of_small_integers_are_exact(pixels: Pixels, places: list[in
 
 @given(floats, cuts)
 def test_percentiles_of_floats_are_off_by_the_stated_error_at_most(pixels: Pixels, places: list[int]) -> None:
-    _, found = statistics_with_percentiles(lambda: parts(pixels, places), small_integers=False)
+    _, found = of_parts(False, lambda: parts(pixels, places))
     wanted = np.percentile(pixels.astype(np.float64), PERCENTILES, axis=1)
     assert (np.abs(np.array([found.low, found.high]) - wanted) <= np.array(found.error) + 1e-9).all()
     np.testing.assert_allclose(found.error, np.ptp(pixels.astype(np.float64), axis=1) / BINS)
@@ -95,20 +110,28 @@ def test_percentiles_of_floats_are_off_by_the_stated_error_at_most(pixels: Pixel
 def test_mean_and_deviation_equal_band_statistics_to_the_bit(small_integers: bool) -> None:
     random = np.random.default_rng(0)
     samples = [random.integers(0, 9000, (3, size)).astype(np.float32) for size in (50, 0, 700)]
-    statistics, _ = statistics_with_percentiles(lambda: samples, small_integers)
+    statistics, _ = of_parts(small_integers, lambda: samples)
     assert statistics == band_statistics(samples)
 
 
 @pytest.mark.parametrize("small_integers", [True, False])
+def test_statistics_of_several_parts_equal_those_of_one_part_to_the_bit(small_integers: bool) -> None:
+    random = np.random.default_rng(1)
+    samples = [random.integers(0, 9000, (3, size)).astype(np.float32) for size in (50, 0, 700, 9)]
+    whole = of_parts(small_integers, lambda: samples)
+    assert of_parts(small_integers, lambda: samples[:1], lambda: samples[1:2], lambda: samples[2:]) == whole
+
+
+@pytest.mark.parametrize("small_integers", [True, False])
 def test_a_constant_band_has_its_value_as_percentiles(small_integers: bool) -> None:
-    _, found = statistics_with_percentiles(lambda: [np.full((1, 9), 7, np.float32)], small_integers)
+    _, found = of_parts(small_integers, lambda: [np.full((1, 9), 7, np.float32)])
     assert (found.low, found.high, found.error) == ((7.0,), (7.0,), (0.0,))
 
 
 @pytest.mark.parametrize("small_integers", [True, False])
 def test_no_valid_pixel_at_all_is_an_error(small_integers: bool) -> None:
     with pytest.raises(RasterError, match="no valid pixel"):
-        statistics_with_percentiles(lambda: [np.zeros((2, 0), np.float32)], small_integers)
+        of_parts(small_integers, lambda: [np.zeros((2, 0), np.float32)])
 
 
 @pytest.mark.parametrize("small_integers", [True, False])
@@ -119,7 +142,7 @@ def test_memory_does_not_grow_with_the_number_of_samples(small_integers: bool) -
 
     def peak(number: int) -> int:
         tracemalloc.start()
-        statistics_with_percentiles(lambda: samples(number), small_integers)
+        of_parts(small_integers, lambda: samples(number))
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         return most
@@ -133,7 +156,7 @@ def test_missing_dates_do_not_count(integers: bool) -> None:
     first, second = (random.integers(0, 1000, (2, 50)).astype(np.float32) for _ in range(2))
     first[0, :20] = second[1, 40:] = np.nan
     together = np.concatenate([first, second], axis=1)
-    statistics, percentiles = statistics_with_percentiles(lambda: [first, second], integers)
+    statistics, percentiles = of_parts(integers, lambda: [first, second])
     np.testing.assert_allclose(statistics.mean, np.nanmean(together, axis=1), rtol=1e-6)
     np.testing.assert_allclose(statistics.std, np.nanstd(together, axis=1), rtol=1e-6)
     assert statistics.count == 90

@@ -10,7 +10,7 @@ import rasterio
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from seg.data.dataset.statistics import dataset_statistics
+from seg.data.dataset.statistics import Selection, dataset_statistics
 from seg.imagery.readers.loose import loose_files
 from seg.imagery.scene import write_scene
 from seg.imagery.settings import MaskSettings
@@ -141,5 +141,5 @@ def assert_masked_pixels_are_unused(
         write_raster(data / "masks" / "a.tif", (image[0] > 99).astype(np.uint8))
         (data / "images").mkdir()
         write_scene(loose_files([scene]), data / "images" / "a.vrt", masking=MaskSettings(str(mask), [1], dilate))
-        found = dataset_statistics(data, 5, None, None, None)
+        found = dataset_statistics(data, Selection(fold=None))
         np.testing.assert_allclose(found.bands.mean, image[:, ~hidden].mean(axis=1), rtol=1e-6)

@@ -2,11 +2,13 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -81,6 +83,18 @@ class DaskProcesses:
         """Send SIGKILL to a worker."""
         self.workers[number].send_signal(signal.SIGKILL)
         self.workers.pop(number).wait()
+
+    @contextmanager
+    def no_file_longer_than(self, size: int) -> Iterator[None]:
+        """Make writes of the workers beyond a file size in bytes fail, as on a full disk."""
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        with Client(self.address, set_as_default=False) as client:
+            client.run(resource.setrlimit, resource.RLIMIT_FSIZE, (size, hard))
+        try:
+            yield
+        finally:
+            with Client(self.address, set_as_default=False) as client:
+                client.run(resource.setrlimit, resource.RLIMIT_FSIZE, (soft, hard))
 
     def log(self) -> str:
         """Text that all processes have printed."""

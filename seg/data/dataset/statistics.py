@@ -2,10 +2,11 @@
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,17 @@ from seg.files import complete_or_absent, read_json, short_hash
 from seg.raster.chips import Reading, band_dates, measured, read_chip
 from seg.raster.grid import data_bands, open_raster, read_grid
 from seg.raster.sources import image_files
-from seg.raster.statistics import SMALL_INTEGERS, BandPercentiles, BandStatistics, statistics_with_percentiles
+from seg.raster.statistics import (
+    SMALL_INTEGERS,
+    BandPercentiles,
+    BandStatistics,
+    BinCounts,
+    Bins,
+    PartStatistics,
+    count_part,
+    measure_part,
+    statistics_of_parts,
+)
 from seg.raster.windows import window_grid
 from seg.terminal.progress import with_progress
 from seg.terminal.text import counted, text_table
@@ -48,6 +59,23 @@ class Sampling:
 
 
 @dataclass(frozen=True)
+class Selection:
+    """Training pixels of a dataset, as the user names them.
+
+    Attributes:
+        folds: Number of folds.
+        fold: Held-out fold; None for all scenes.
+        bands: 1-based band indexes or band names; None for all bands of the first image except alpha.
+        nodata: Additional value that means "no data", or None.
+    """
+
+    folds: int = 5
+    fold: int | None = 0
+    bands: Sequence[int | str] | None = None
+    nodata: float | None = None
+
+
+@dataclass(frozen=True)
 class DatasetStatistics:
     """Statistics of the valid training pixels.
 
@@ -66,26 +94,35 @@ class DatasetStatistics:
     nodata_found: bool
 
 
+Found = TypeVar("Found")
+
+
+class MapScenes(Protocol):
+    """Function that calls another function for each scene, and returns the results in order."""
+
+    def __call__(self, function: Callable[[WithImage], Found], scenes: Sequence[WithImage], /) -> list[Found]:
+        """Call the function for each scene."""
+
+
 class ValidPixels:
     """Valid pixels of scenes, (C, N) for each window; every iteration reads the scenes again.
 
     Args:
         scenes: Scenes in the order of reading.
         sampling: Selection of the pixels.
-        progress: Title of a progress bar; None for no bar.
 
     Attributes:
         nodata_found: True if any pixel read so far has the additional nodata value.
     """
 
-    def __init__(self, scenes: Sequence[WithImage], sampling: Sampling, progress: str | None = None) -> None:
-        self._scenes, self._progress = scenes, progress
+    def __init__(self, scenes: Sequence[WithImage], sampling: Sampling) -> None:
+        self._scenes = scenes
         self._reading = Reading(sampling.bands, [0.0] * len(sampling.bands), sampling.nodata)
         self.nodata_found = False
 
     def __iter__(self) -> Iterator[npt.NDArray[np.float32]]:
         """Read the scenes window by window."""
-        for scene in with_progress(self._scenes, self._progress) if self._progress else self._scenes:
+        for scene in self._scenes:
             with open_raster(scene.image) as image:
                 for window in window_grid(image.height, image.width, _READ_SIZE, _READ_SIZE):
                     chip = read_chip(image, window, self._reading)
@@ -96,41 +133,60 @@ class ValidPixels:
                     yield pixels.reshape(len(pixels), -1) if whole else pixels[:, chip.valid]
 
 
-def dataset_statistics(
-    root: Path, folds: int, fold: int | None, bands: Sequence[int | str] | None, nodata: float | None
-) -> DatasetStatistics:
+def one_by_one(function: Callable[[WithImage], Found], scenes: Sequence[WithImage], /) -> list[Found]:
+    """Call a function for each scene in this process, with a progress bar."""
+    return [function(scene) for scene in with_progress(scenes, "reading pixels")]
+
+
+def dataset_statistics(root: Path, selection: Selection, over: MapScenes = one_by_one) -> DatasetStatistics:
     """Statistics of a dataset's training scenes, read from its cache, or computed and written to the cache.
 
     Statistics include valid pixels without a label, since these are also input of the network. Masks are not read.
 
     Args:
         root: The dataset.
-        folds: Number of folds.
-        fold: Held-out fold; None for all scenes.
-        bands: 1-based band indexes or band names; None for all bands of the first image except alpha.
-        nodata: Additional value that means "no data", or None.
+        selection: Scenes, bands and nodata.
+        over: Calls a function for each scene; by default, this process reads one scene after the other. The result
+            does not depend on it.
 
     Raises:
         DatasetError: The dataset is damaged, an image lacks a band, or no training scene is left.
         RasterError: A file cannot be read, or no pixel is valid.
     """
-    catalogue = read_catalogue(root, folds)
+    catalogue, folds, fold = read_catalogue(root, selection.folds), selection.folds, selection.fold
     scenes = [scene for scene in catalogue if scene.fold != fold]
     if not scenes or (fold is not None and not 0 <= fold < folds):
         raise DatasetError(f"{root}: has no training scene with fold {fold} of {folds} held out; choose another fold")
     with open_raster(catalogue[0].image) as image:
         usual = data_bands(image)
-    sampling = Sampling(tuple(band_indexes(catalogue, bands) if bands else usual), nodata, fold)
+    bands = tuple(band_indexes(catalogue, selection.bands) if selection.bands else usual)
+    sampling = Sampling(bands, selection.nodata, fold)
     for scene in scenes:
         require_bands(read_grid(scene.image), sampling.bands)
     found = cached_statistics(root, scenes, sampling)
     if found is None:
-        pixels = ValidPixels(scenes, sampling, "reading pixels")
-        whole = all(_small_integers(scene, sampling) for scene in scenes)
-        bands_found, percentiles = statistics_with_percentiles(lambda: pixels, whole)
-        found = DatasetStatistics(sampling, len(scenes), bands_found, percentiles, pixels.nodata_found)
+        found = _measured(scenes, sampling, over)
         _store(_cache_file(root, scenes, sampling), found)
     return found
+
+
+def _measured(scenes: Sequence[Scene], sampling: Sampling, over: MapScenes) -> DatasetStatistics:
+    integers = all(_small_integers(scene, sampling) for scene in scenes)
+    measured = over(partial(_measure_scene, sampling=sampling, integers=integers), scenes)
+    bands, percentiles = statistics_of_parts(
+        [part for part, _ in measured], lambda bins: over(partial(_count_scene, sampling=sampling, bins=bins), scenes)
+    )
+    return DatasetStatistics(sampling, len(scenes), bands, percentiles, any(nodata for _, nodata in measured))
+
+
+def _measure_scene(scene: WithImage, sampling: Sampling, integers: bool) -> tuple[PartStatistics, bool]:
+    """Statistics of a scene, and True if a pixel has the additional nodata value."""
+    pixels = ValidPixels([scene], sampling)
+    return measure_part(pixels, integers), pixels.nodata_found
+
+
+def _count_scene(scene: WithImage, sampling: Sampling, bins: Bins) -> BinCounts:
+    return count_part(ValidPixels([scene], sampling), bins)
 
 
 def cached_statistics(root: Path, scenes: Sequence[Scene], sampling: Sampling) -> DatasetStatistics | None:

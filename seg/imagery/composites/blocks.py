@@ -1,6 +1,6 @@
 """Combine the blocks of a composite. Threads read the next block and write the previous block at the same time."""
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -15,40 +15,35 @@ from seg.raster.chips import BoolMask
 from seg.raster.windows import Block
 from seg.raster.writing.block_store import BlockPixels, BlockStore
 
-Report = Callable[[int, int], None]
-"""Function that is called with the number of finished blocks and the number of all blocks."""
 
-
-def combine_blocks(plan: CompositePlan, store: BlockStore, method: Method, report: Report) -> None:
-    """Combine all blocks that are not in the store yet.
+def combine_blocks(
+    plan: CompositePlan, blocks: Sequence[Block], store: BlockStore, method: Method
+) -> Generator[Block, None, None]:
+    """Combine blocks, and yield each block when it is in the store.
 
     The store keeps the bytes of (C + 1, H, W) pixels. The last band is the number of valid inputs.
 
     Args:
-        plan: Grid, inputs and blocks.
+        plan: Grid and inputs.
+        blocks: The blocks to combine.
         store: Store of the finished blocks.
         method: Rule for each pixel.
-        report: Called before the first block and after each block.
 
     Raises:
         RasterError: An input cannot be read.
         WriteError: A block cannot be written.
     """
-    todo = [block for block in plan.blocks if block.name not in store]
-    done, total = len(plan.blocks) - len(todo), len(plan.blocks)
-    report(done, total)
-    with ThreadPoolExecutor(max_workers=1) as writer, closing(_read_ahead(plan, todo)) as read:
-        writing: Future[None] | None = None
+    with ThreadPoolExecutor(max_workers=1) as writer, closing(_read_ahead(plan, blocks)) as read:
+        writing: tuple[Block, Future[None]] | None = None
         for block, values, valid in read:
             pixels = _combined(plan, values, valid, method)
             if writing is not None:
-                writing.result()
-                done += 1
-                report(done, total)
-            writing = writer.submit(store.write, block.name, pixels)
+                writing[1].result()
+                yield writing[0]
+            writing = block, writer.submit(store.write, block.name, pixels)
         if writing is not None:
-            writing.result()
-            report(done + 1, total)
+            writing[1].result()
+            yield writing[0]
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,7 @@ def plan_composite(
         raise NoOverlapError(f"{shown_name(target.path)}: no input has pixels on this grid; choose another --grid")
     nodata = _nodata(grids, settings.nodata, bands.dtype)
     identity = _identity(inputs, target, bands, nodata) | {"method": settings.method, "additional": settings.nodata}
-    same = kept and {key: value for key, value in kept.items() if key != "block"} == _as_json(identity)
+    same = kept and {key: value for key, value in kept.items() if key != "block"} == as_json(identity)
     block = _size(kept.get("block")) if same else None
     if block is None:
         budget = int(settings.memory * GIB) - PROCESS - CACHE
@@ -125,8 +125,9 @@ def _identity(inputs: Sequence[Path], target: Grid, bands: CommonBands, nodata: 
     }
 
 
-def _as_json(identity: Mapping[str, object]) -> dict[str, object]:
-    found: dict[str, object] = json.loads(json.dumps(identity))
+def as_json(record: Mapping[str, object]) -> dict[str, object]:
+    """A record as it is read from a JSON file."""
+    found: dict[str, object] = json.loads(json.dumps(record))
     return found
 
 

@@ -1,6 +1,6 @@
 """Write a composite block by block; a run that was killed continues where it stopped."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +10,9 @@ import numpy as np
 from seg import __version__
 from seg.errors import RasterError
 from seg.files import SOFTWARE, require_output_file
-from seg.imagery.composites.blocks import Report, combine_blocks
+from seg.imagery.composites.blocks import combine_blocks
 from seg.imagery.composites.planning import CompositePlan, plan_composite
+from seg.imagery.composites.sharing import MapBlocks, combine_apart
 from seg.imagery.settings import CompositeSettings
 from seg.raster.folder import GEOTIFF_SUFFIXES
 from seg.raster.remote import shown_name, stem_of
@@ -19,6 +20,9 @@ from seg.raster.sources import require_apart, require_own_raster, scene_version
 from seg.raster.writing.block_store import BlockStore, open_store, partial_folder, stored_run
 from seg.raster.writing.scene_cog import SceneLayout, ScenePart, write_scene_cog
 from seg.terminal.text import counted
+
+Report = Callable[[int, int], None]
+"""Function that is called with the number of finished blocks and the number of all blocks."""
 
 COUNT_BAND = "valid_dates"
 """Name of the band with the number of valid inputs of each pixel."""
@@ -40,7 +44,11 @@ class Composite:
 
 
 def write_composite(
-    inputs: Sequence[Path], output: Path, settings: CompositeSettings, report: Report = lambda done, total: None
+    inputs: Sequence[Path],
+    output: Path,
+    settings: CompositeSettings,
+    report: Report = lambda done, total: None,
+    over: MapBlocks | None = None,
 ) -> Composite:
     """Combine scenes into one Cloud Optimized GeoTIFF with an additional band, the number of valid inputs.
 
@@ -51,7 +59,8 @@ def write_composite(
         inputs: Scenes in order.
         output: The .tif file; an older composite is replaced.
         settings: Settings.
-        report: Called before the first block and after each block.
+        report: Called before the first block and after each block, unless other processes combine the blocks.
+        over: Calls a function for each block in other processes; by default, this process combines the blocks.
 
     Raises:
         RasterError: An input cannot be read, or does not fit the others; or the folder of blocks belongs to a run with
@@ -67,7 +76,14 @@ def write_composite(
     require_own_raster(output)
     plan = plan_composite(inputs, output, settings, {} if settings.restart else stored_run(partial_folder(output)))
     with open_store(output, plan.record, settings.restart) as store, _explained(store):
-        combine_blocks(plan, store, settings.method, report)
+        todo = [block for block in plan.blocks if block.name not in store]
+        if over is None:
+            done, total = len(plan.blocks) - len(todo), len(plan.blocks)
+            report(done, total)
+            for finished, _ in enumerate(combine_blocks(plan, todo, store, settings.method), start=done + 1):
+                report(finished, total)
+        else:
+            combine_apart(todo, inputs, output, settings, over)
         _require_unchanged(inputs, plan)
         counts = _Counts()
         layout = _layout(plan, settings)

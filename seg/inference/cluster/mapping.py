@@ -2,16 +2,17 @@
 
 import sys
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import chdir
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import ExitStack, chdir
 from pathlib import Path
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from seg.errors import ConfigError, RasterError
 from seg.inference.cluster.answers import Answer, UnfitError, answer
-from seg.inference.cluster.connection import Connection, connected, wait_for_workers
+from seg.inference.cluster.connection import Connection, Lost, connected, wait_for_workers
 from seg.inference.cluster.report import Watch
 from seg.inference.cluster.settings import ClusterSettings, cluster_of
+from seg.raster.gdal_options import CACHE
 from seg.terminal.progress import progress_bar
 
 MOST_DEATHS = 5
@@ -28,51 +29,91 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+class FileMapper:
+    """Calls functions for many files, with a task per file on a cluster.
+
+    The cluster is started or found when it is first needed. It is kept until the end of the `with` statement, which
+    prints a table of the workers and writes the report.
+
+    Args:
+        settings: The cluster; `settings.cluster` must be set.
+        unit: Name of one task in texts, such as "file".
+    """
+
+    def __init__(self, settings: ClusterSettings, unit: str = "file") -> None:
+        self.settings, self.unit = settings, unit
+        self._watch, self._opened = Watch(), ExitStack()
+        self._cluster: Connection[int] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._opened.close()
+
+    def __call__(self, function: Callable[[Item], Result], items: Sequence[Item], /) -> list[Result]:
+        """Results of a function for all items, as from `results`; raise the first error."""
+        found: list[Result] = []
+        for result in self.results(function, items):
+            if isinstance(result, Exception):
+                raise result
+            found.append(result)
+        return found
+
+    def results(self, function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result | Exception]:
+        """Yield the result of a function for each item, in order. After an error, the other items are still processed.
+
+        Args:
+            function: A function of a module, or a `functools.partial` of one. Results and arguments must be small,
+                since they pass through the scheduler: paths and counts, not arrays of pixels.
+            items: Arguments of the function. Paths must be valid on all machines.
+
+        Returns:
+            An iterator that gives, for each item, the result or the error that the function raised.
+
+        Raises:
+            ConfigError: The cluster cannot be used.
+            IncompleteError: The scheduler is lost.
+        """
+        if not items:
+            return
+        cluster = self._cluster or self._connect()
+        with progress_bar(f"{self.unit}s", len(items)) as bar:
+            for done, result in enumerate(_Run(cluster, self._watch, self.unit).results(function, items), start=1):
+                bar.move(done, len(items), self._watch.text(self.unit))
+                yield result
+
+    def _connect(self) -> Connection[int]:
+        cluster: Connection[int] = self._opened.enter_context(connected(cluster_of(self.settings.cluster or "")))
+        self._watch.see(wait_for_workers(cluster))
+        self._opened.callback(self._report, cluster)
+        self._cluster = cluster
+        return cluster
+
+    def _report(self, cluster: Connection[int]) -> None:
+        print(self._watch.table(self.unit), flush=True)
+        if self.settings.cluster_report is not None:
+            self._watch.write(self.settings.cluster_report, cluster.name, cluster.threads())
+
+
 def map_files(
     function: Callable[[Item], Result], items: Sequence[Item], settings: ClusterSettings
 ) -> Iterator[Result | Exception]:
-    """Yield the result of a function for each item, in order. After an error, the other items are still processed.
+    """Yield the result or the error of a function for each item, in order; see `FileMapper.results`.
 
     Args:
-        function: A function of a module, or a `functools.partial` of one. Results and arguments must be small, since
-            they pass through the scheduler: paths and counts, not arrays.
-        items: Arguments of the function. Paths must be valid on all machines.
+        function: The function.
+        items: Its arguments.
         settings: The cluster; without a cluster, this process calls the function for one item after the other.
-
-    Returns:
-        An iterator that gives, for each item, the result or the error that the function raised.
-
-    Raises:
-        ConfigError: The cluster cannot be used.
-        IncompleteError: The scheduler is lost.
     """
-    if settings.cluster is None:
-        with progress_bar("files", len(items)) as bar:
-            for item in items:
-                yield _called(function, item)
-                bar.step()
+    if settings.cluster is not None:
+        with FileMapper(settings) as mapper:
+            yield from mapper.results(function, items)
         return
-    watch = Watch()
-    with connected(cluster_of(settings.cluster)) as cluster, progress_bar("files") as bar:
-        watch.see(wait_for_workers(cluster))
-        try:
-            for done, result in enumerate(_on_cluster(cluster, function, items, watch), start=1):
-                bar.move(done, len(items), watch.text("file"))
-                yield result
-        finally:
-            print(watch.table("file"), flush=True)
-            if settings.cluster_report is not None:
-                watch.write(settings.cluster_report, cluster.name, cluster.threads())
-
-
-def map_or_raise(function: Callable[[Item], Result], items: Sequence[Item], settings: ClusterSettings) -> list[Result]:
-    """Results of a function for all items, as from `map_files`; raise the first error."""
-    results: list[Result] = []
-    for found in map_files(function, items, settings):
-        if isinstance(found, Exception):
-            raise found
-        results.append(found)
-    return results
+    with progress_bar("files", len(items)) as bar:
+        for item in items:
+            yield _called(function, item)
+            bar.step()
 
 
 def run_file(function: Callable[[Item], Result], item: Item, folder: Path) -> Answer:
@@ -84,7 +125,7 @@ def run_file(function: Callable[[Item], Result], item: Item, folder: Path) -> An
         with chdir(folder):
             return function(item)
 
-    return answer(action)
+    return answer(action, CACHE)
 
 
 def _called(function: Callable[[Item], Result], item: Item) -> Result | Exception:
@@ -94,46 +135,60 @@ def _called(function: Callable[[Item], Result], item: Item) -> Result | Exceptio
         return error
 
 
-def _on_cluster(
-    cluster: Connection[int], function: Callable[[Item], Result], items: Sequence[Item], watch: Watch
-) -> Iterator[Result | Exception]:
-    waiting, deaths = deque(range(len(items))), Counter[int]()
-    results: dict[int, Result | Exception] = {}
-    unfit: set[str] = set()
-    folder = Path.cwd()
-    for wanted in range(len(items)):
-        while wanted not in results:
-            workers = cluster.workers()
-            watch.see(workers, unfit)
-            fit = workers.keys() - unfit
-            if workers and not fit:
-                raise ConfigError(f"{cluster.name}: no worker sees the working folder {folder} of this command")
-            while waiting and len(cluster) < TASKS_AHEAD * len(fit):
-                number = waiting.popleft()
-                cluster.send(number, run_file, function, items[number], folder, among=fit if unfit else None)
-            for number, found in cluster.answers(POLL):
-                if isinstance(found, Answer) and found.problem is not None and found.problem.about == "worker":
-                    unfit.add(found.worker)
-                    print(f"note: left out the worker on {found.host}: {found.problem.error}", file=sys.stderr)
-                    waiting.appendleft(number)
-                    continue
-                if isinstance(found, Answer):
-                    results[number] = _result(found, watch)
-                    continue
-                deaths[number] += 1
-                if deaths[number] < MOST_DEATHS:
-                    waiting.appendleft(number)
-                else:
-                    results[number] = RasterError(
-                        f"{items[number]}: several workers died on this file, perhaps for lack of memory"
-                    )
-        yield results.pop(wanted)
+class _Run:
+    """A function that is called for each item on a cluster."""
+
+    def __init__(self, cluster: Connection[int], watch: Watch, unit: str) -> None:
+        self.cluster, self.watch, self.unit = cluster, watch, unit
+        self.unfit: set[str] = set()
+        self.folder = Path.cwd()
+
+    def results(self, function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result | Exception]:
+        waiting, deaths = deque(range(len(items))), Counter[int]()
+        found: dict[int, Result | Exception] = {}
+        for wanted in range(len(items)):
+            while wanted not in found:
+                fit = self._fit()
+                while waiting and len(self.cluster) < TASKS_AHEAD * len(fit):
+                    number = waiting.popleft()
+                    among = fit if self.unfit else None
+                    self.cluster.send(number, run_file, function, items[number], self.folder, among=among)
+                for number, ended in self.cluster.answers(POLL):
+                    if isinstance(ended, Lost):
+                        deaths[number] += 1
+                    elif self._fits(ended):
+                        found[number] = _result(ended, self.watch)
+                        continue
+                    if deaths[number] < MOST_DEATHS:
+                        waiting.appendleft(number)
+                    else:
+                        found[number] = RasterError(
+                            f"{items[number]}: several workers died on this {self.unit}, perhaps for lack of memory"
+                        )
+            yield found.pop(wanted)
+
+    def _fit(self) -> Collection[str]:
+        """Addresses of the workers that see the working folder."""
+        workers = self.cluster.workers()
+        self.watch.see(workers, self.unfit)
+        fit = workers.keys() - self.unfit
+        if workers and not fit:
+            raise ConfigError(f"{self.cluster.name}: no worker sees the working folder {self.folder} of this command")
+        return fit
+
+    def _fits(self, answer: Answer) -> bool:
+        """True unless the worker does not see the working folder; then it is left out."""
+        if answer.problem is None or answer.problem.about != "worker":
+            return True
+        self.unfit.add(answer.worker)
+        print(f"note: left out the worker on {answer.host}: {answer.problem.error}", file=sys.stderr)
+        return False
 
 
-def _result(found: Answer, watch: Watch) -> Result | Exception:
-    failed = found.problem is not None
-    watch.add(found.worker, found.host, found.seconds, int(not failed), int(failed))
-    if found.problem is not None:
-        return found.problem.error
-    result: Result = found.value  # type: ignore[assignment]
+def _result(answer: Answer, watch: Watch) -> Result | Exception:
+    failed = answer.problem is not None
+    watch.add(answer.worker, answer.host, answer.seconds, int(not failed), int(failed))
+    if answer.problem is not None:
+        return answer.problem.error
+    result: Result = answer.value  # type: ignore[assignment]
     return result

@@ -11,7 +11,7 @@ from seg import __version__
 from seg.errors import ClaimError
 from seg.inference.blocks.pipeline import Findings, Readers, run_blocks
 from seg.inference.cluster.answers import UnfitError, one_line
-from seg.inference.cluster.shared_plan import Recipe, SharedPlan, SupersededError, WorkerStore, read_plan
+from seg.inference.cluster.shared_plan import Recipe, SharedPlan, read_plan
 from seg.inference.command import load_predictor
 from seg.inference.compute.predictor import Predictor
 from seg.inference.feature_layers import layers_of
@@ -20,6 +20,7 @@ from seg.inference.scene import TILE_CACHE
 from seg.inference.settings import ComputeSettings
 from seg.raster.gdal_options import gdal_options
 from seg.raster.windows import Block, Span
+from seg.raster.writing.shared_store import SharedStore, SupersededError
 
 MOST_OPEN = 4
 """Largest number of scenes that a worker keeps open."""
@@ -40,7 +41,7 @@ class OpenScene:
     """
 
     def __init__(self, shared: SharedPlan) -> None:
-        self.shared, self.store = shared, WorkerStore(shared)
+        self.shared, self.store = shared, SharedStore(shared.output, shared.token)
         self.predictor = predictor_of(shared.recipe).of_scene(shared.identity.scene_statistics)
         _require_same_models(self.predictor, shared)
         self.plan = shared.plan(blocks=[])

@@ -3,7 +3,6 @@
 A task holds only the path of the class map and the rows and columns of blocks, so little data passes the scheduler.
 """
 
-import json
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from seg.errors import RasterError
-from seg.files import complete_in_claimed_folder, read_json
 from seg.inference.area_of_interest import area_on
 from seg.inference.augmentation import TestTimeAugmentation
 from seg.inference.cluster.block_queue import BlockId
@@ -25,7 +23,8 @@ from seg.inference.unlikeness import Unlikeness
 from seg.raster.grid import read_grid
 from seg.raster.sources import scene_version
 from seg.raster.windows import Block
-from seg.raster.writing.block_store import SHARED, BlockPixels, BlockStore, partial_folder
+from seg.raster.writing.block_store import SHARED, partial_folder
+from seg.raster.writing.shared_store import read_shared, write_shared
 
 Values = dict[str, Any]
 """Values of a JSON object."""
@@ -129,8 +128,7 @@ def write_plan(plan: SharedPlan) -> None:
     Raises:
         WriteError: The file cannot be written.
     """
-    with complete_in_claimed_folder(partial_folder(plan.output) / SHARED) as temporary:
-        temporary.write_text(json.dumps(asdict(plan), default=str), encoding="utf-8")
+    write_shared(plan.output, asdict(plan))
 
 
 def read_plan(output: Path) -> SharedPlan:
@@ -140,8 +138,8 @@ def read_plan(output: Path) -> SharedPlan:
         OSError: The file cannot be read.
         ValueError: The file is not the plan of a scene.
     """
-    values = read_json(partial_folder(output) / SHARED)
-    if not isinstance(values, dict) or values.keys() != {each.name for each in fields(SharedPlan)}:
+    values: Values = read_shared(output)
+    if values.keys() != {each.name for each in fields(SharedPlan)}:
         raise ValueError(f"{partial_folder(output) / SHARED}: not the plan of a scene")
     recipe = values["recipe"]
     settings = PredictionSettings(**(recipe["settings"] | {"tta": _augmentation(recipe["settings"])}))
@@ -166,33 +164,6 @@ def _identity(values: Values) -> RunIdentity:
     plain: Values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
     plain["tta"] = _augmentation(values)
     return RunIdentity(**plain)
-
-
-class SupersededError(RuntimeError):
-    """Another run has taken over the blocks, or has finished the scene."""
-
-
-class WorkerStore(BlockStore):
-    """Blocks of a scene in a worker; the client of the cluster holds the claim on the folder.
-
-    Args:
-        plan: The plan of the scene.
-    """
-
-    def __init__(self, plan: SharedPlan) -> None:
-        self.folder = partial_folder(plan.output)
-        self._token = plan.token
-
-    def write(self, name: str, pixels: BlockPixels) -> None:
-        """Write a finished block, unless the client has ended the run.
-
-        Raises:
-            SupersededError: Another run uses the folder, or the folder is gone.
-            WriteError: The block cannot be written.
-        """
-        if self._token not in _text(self.folder / SHARED):
-            raise SupersededError(f"{self.folder}: belongs to another run now")
-        super().write(name, pixels)
 
 
 @contextmanager
@@ -224,10 +195,3 @@ def deaths_at(output: Path, block: BlockId) -> int:
 def block_name(block: BlockId) -> str:
     """File-safe name of a block, as `seg.raster.windows.Block.name`."""
     return f"r{block[0]:05d}_c{block[1]:05d}"
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError:
-        return ""

@@ -13,8 +13,6 @@ from seg.inference.cluster.opened import OpenScene, close_scene, open_scene, pre
 from seg.inference.cluster.shared_plan import (
     Recipe,
     SharedPlan,
-    SupersededError,
-    WorkerStore,
     marked,
     read_plan,
     shared_plan,
@@ -29,6 +27,7 @@ from seg.inference.planning.plan import Plan
 from seg.inference.progress import plan_text
 from seg.inference.scene import TILE_CACHE, assemble_maps, prepare_scene
 from seg.raster.windows import Block, block_at
+from seg.raster.writing.shared_store import SharedStore, SupersededError
 
 
 @dataclass(frozen=True)
@@ -136,7 +135,7 @@ def assemble_scene(output: Path) -> Answer:
         shared = read_plan(output)
         close_scene(output)
         plan = shared.plan()
-        assemble_maps(plan, output, WorkerStore(shared))
+        assemble_maps(plan, output, SharedStore(shared.output, shared.token))
         return _layers(plan.scene, output, shared.recipe)
 
     return answer(action, TILE_CACHE)

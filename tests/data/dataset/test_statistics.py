@@ -8,7 +8,7 @@ import pytest
 import rasterio
 
 from seg.data.datamodule import CroplandDataModule
-from seg.data.dataset.statistics import CACHE, DatasetStatistics, dataset_statistics
+from seg.data.dataset.statistics import CACHE, DatasetStatistics, Selection, dataset_statistics
 from seg.data.settings import SplitRule
 from seg.data.splitting.run import split_dataset
 from seg.errors import DatasetError
@@ -23,7 +23,7 @@ def root(make_dataset: MakeDataset, tmp_path: Path) -> Path:
 
 
 def statistics(root: Path, fold: int | None = 0) -> DatasetStatistics:
-    return dataset_statistics(root, folds=5, fold=fold, bands=None, nodata=None)
+    return dataset_statistics(root, Selection(fold=fold))
 
 
 def cache(root: Path) -> list[Path]:
@@ -138,4 +138,4 @@ def test_an_unknown_fold_is_refused(root: Path, fold: int) -> None:
 
 def test_a_missing_band_is_refused(root: Path) -> None:
     with pytest.raises(DatasetError, match="has 3 bands, but band 4 is wanted"):
-        dataset_statistics(root, 5, 0, [4], None)
+        dataset_statistics(root, Selection(bands=[4]))

@@ -9,8 +9,6 @@ from seg.errors import RasterError
 from seg.inference.cluster.shared_plan import (
     Recipe,
     SharedPlan,
-    SupersededError,
-    WorkerStore,
     deaths_at,
     marked,
     read_plan,
@@ -21,6 +19,7 @@ from seg.inference.compute.predictor import Predictor
 from seg.inference.planning.plan import Plan
 from seg.inference.settings import ComputeSettings, PredictionSettings
 from seg.raster.writing.block_store import SHARED, open_store, partial_folder
+from seg.raster.writing.shared_store import SharedStore, SupersededError
 
 PIXELS = np.zeros((2, 4, 4), dtype=np.uint8)
 
@@ -70,7 +69,7 @@ def test_a_plan_refuses_a_scene_of_another_version(shared: SharedPlan) -> None:
 def test_a_worker_writes_no_block_into_the_folder_of_a_later_run(shared: SharedPlan) -> None:
     with open_store(shared.output, {}) as store:
         write_plan(shared)
-        worker = WorkerStore(shared)
+        worker = SharedStore(shared.output, shared.token)
         worker.write("r00000_c00000", PIXELS)
         assert "r00000_c00000" in store
         write_plan(replace(shared, token="0" * 32))
