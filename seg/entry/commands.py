@@ -192,11 +192,15 @@ def predict(
         stac: Also write a STAC item beside each map, such as map.json beside map.tif; needs --observed.
         observed: Date of the imagery, such as 2025-06-12, or an interval such as 2025-05-01/2025-06-30.
     """
+    from seg.inference.cluster.local_workers import begin_local_workers
+
+    require_option(not stac or observed is not None, "stac", stac, "--observed too, with the date of the imagery")
+    begin_local_workers(cluster.cluster, [compute.library])
+    # These imports take a second, in which the workers' server imports its own.
     from seg.imagery.inputs import Wanted, scenes_of
     from seg.inference.inputs import jobs_of
     from seg.package.read import read_package
 
-    require_option(not stac or observed is not None, "stac", stac, "--observed too, with the date of the imagery")
     when = None if observed is None else observed_between(observed, "observed")
     models, named = ([names] if isinstance(names, Path) else names for names in (model, input))
     inputs = scenes_of(named, output, Wanted(read_package(models[0]).band_names, masking))

@@ -1,6 +1,7 @@
 """Options of prediction on the command line. This module does not import torch, so that --help is quick."""
 
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Literal
 
 from seg.errors import ConfigError, require_option, require_threads
@@ -138,3 +139,10 @@ class ComputeSettings:
         """True if only PyTorch can compute with these settings."""
         accelerator = self.device not in {"auto", "cpu"}
         return self.backend == "torch" or accelerator or self.precision in {"bf16", "16"}
+
+    @property
+    def library(self) -> str:
+        """Module of the library that probably computes; with `auto`, a GPU or a failed export may change the choice."""
+        if self.wants_torch:
+            return "torch"
+        return "onnxruntime" if self.backend == "onnx" or find_spec("openvino") is None else "openvino"

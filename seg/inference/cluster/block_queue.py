@@ -9,9 +9,9 @@ BlockId = tuple[int, int]
 MOST_FAILURES = 3
 """Number of failures after which a block is set aside."""
 
-BATCH_SECONDS = 10.0
-"""Time in seconds that a batch should take. Starting a batch costs some milliseconds. Within a batch, the worker reads
-the next block while it computes a block; between batches it does not."""
+BATCH_SECONDS = 20.0
+"""Time in seconds that a batch should take. Within a batch, the worker reads the next block while it computes a block;
+between batches it does not."""
 
 LARGEST_BATCH = 100
 """Largest number of blocks in a batch."""
@@ -113,4 +113,5 @@ def batch_size(seconds: float | None, waiting: int, workers: int) -> int:
     if seconds is None:
         return 1
     wanted = LARGEST_BATCH if seconds <= BATCH_SECONDS / LARGEST_BATCH else int(BATCH_SECONDS / seconds)
-    return max(min(wanted, waiting // (2 * max(workers, 1)), LARGEST_BATCH), 1)
+    most = waiting if workers == 1 else waiting // (2 * max(workers, 1))
+    return max(min(wanted, most, LARGEST_BATCH), 1)

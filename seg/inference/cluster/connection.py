@@ -12,11 +12,11 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from seg.errors import ConfigError, IncompleteError
 from seg.inference.cluster.answers import Answer
+from seg.inference.cluster.local_workers import METHOD, start_local_workers
 from seg.inference.cluster.settings import SYSTEMS, Cluster, JobQueue, LocalWorkers
 from seg.inference.compute.onnx_network import thread_count
 
@@ -40,6 +40,7 @@ OPTIONS = {
     "distributed.admin.system-monitor.gil.enabled": False,
     "distributed.diagnostics.nvml": False,
     "distributed.diagnostics.computations.max-history": 1,
+    "distributed.worker.multiprocessing-method": METHOD,
 }
 """Options of dask for processes that this program starts."""
 
@@ -214,7 +215,7 @@ def connected(cluster: Cluster, threads: int = 0) -> Iterator[Connection[Any]]:
         dask.config.refresh(paths=[], env={})
         opened.enter_context(dask.config.set(OPTIONS))
         if isinstance(cluster, LocalWorkers):
-            source, name = _local(cluster, opened), f"local:{cluster.count}"
+            source, name = start_local_workers(cluster.count, opened), f"local:{cluster.count}"
             threads = threads or max(thread_count(0) // cluster.count, 1)
         elif isinstance(cluster, JobQueue):
             source, name = _job_queue(cluster, opened), str(cluster.path)
@@ -265,23 +266,6 @@ def _client(source: object, name: str) -> "Client":
             f"{name}: no scheduler answers within {CONNECT_SECONDS:.0f} s; start one with 'dask scheduler', or correct "
             "the address"
         ) from error
-
-
-def _local(cluster: LocalWorkers, opened: ExitStack) -> object:
-    from distributed import LocalCluster
-
-    folder = opened.enter_context(TemporaryDirectory(prefix="cropland-seg-", ignore_cleanup_errors=True))
-    # Without a memory limit, dask neither pauses nor restarts workers: blocks are sized for --memory instead.
-    source = LocalCluster(
-        n_workers=cluster.count,
-        threads_per_worker=1,
-        memory_limit=0,
-        local_directory=folder,
-        dashboard_address="127.0.0.1:0",
-        silence_logs=logging.CRITICAL,
-    )
-    opened.callback(source.close)
-    return source
 
 
 def _job_queue(cluster: JobQueue, opened: ExitStack) -> object:

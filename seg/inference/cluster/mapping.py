@@ -10,6 +10,7 @@ from typing import Self, TypeVar
 from seg.errors import ConfigError, RasterError
 from seg.inference.cluster.answers import Answer, UnfitError, answer
 from seg.inference.cluster.connection import Connection, Lost, connected, wait_for_workers
+from seg.inference.cluster.local_workers import begin_local_workers
 from seg.inference.cluster.report import Watch
 from seg.inference.cluster.settings import ClusterSettings, cluster_of
 from seg.raster.gdal_options import CACHE
@@ -46,6 +47,7 @@ class FileMapper:
         self._cluster: Connection[int] | None = None
 
     def __enter__(self) -> Self:
+        begin_local_workers(self.settings.cluster)
         return self
 
     def __exit__(self, *_: object) -> None:

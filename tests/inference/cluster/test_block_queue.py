@@ -54,15 +54,16 @@ def test_blocks_of_lost_tasks_are_sent_alone_and_set_aside_after_three_deaths_at
     ("seconds", "waiting", "workers", "wanted"),
     [
         (None, 1000, 4, 1),
-        (5.0, 1000, 4, 2),
+        (5.0, 1000, 4, 4),
         (60.0, 1000, 4, 1),
-        (0.5, 1000, 4, 20),
+        (0.5, 1000, 4, 40),
         (0.5, 40, 4, 5),
+        (0.5, 30, 1, 30),
         (0.5, 3, 4, 1),
         (0.0, 10_000, 4, LARGEST_BATCH),
     ],
 )
-def test_a_batch_takes_about_ten_seconds_and_less_towards_the_end(
+def test_a_batch_takes_about_twenty_seconds_and_less_towards_the_end_of_several_workers(
     seconds: float | None, waiting: int, workers: int, wanted: int
 ) -> None:
     assert batch_size(seconds, waiting, workers) == wanted
