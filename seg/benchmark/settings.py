@@ -107,14 +107,25 @@ class ClusterBenchmarkSettings:
     """Options of `benchmark.py cluster`.
 
     Args:
-        cluster: The cluster: local:N, tcp://host:port or a YAML file, as for predict.py.
-        blocks: Number of blocks that compute nothing.
-        batch: Number of blocks per task.
+        side: Side in pixels of each synthetic scene; at least 256.
+        scenes: Number of scenes to map in one process, with one and with two local workers; 0 to map none.
+        model: Name of a model of the family, as `benchmark.py models` lists them.
+        memory: Memory limit of a process in GiB, which determines the size of the blocks.
+        repeats: Number of runs; the median is reported.
+        cluster: The cluster for blocks that compute nothing: local:N, tcp://host:port or a YAML file, as for
+            predict.py.
+        blocks: Number of blocks that compute nothing; 0 for none.
+        batch: Number of these blocks per task.
 
     Raises:
         ConfigError: A value is out of range.
     """
 
+    side: int = 8192
+    scenes: int = 2
+    model: str = "dilated_small_8"
+    memory: float = 1.5
+    repeats: int = 1
     cluster: str = "local:2"
     blocks: int = 200_000
     batch: int = 100
@@ -122,8 +133,10 @@ class ClusterBenchmarkSettings:
     def __post_init__(self) -> None:
         """Check the ranges."""
         cluster_of(self.cluster)
-        for name in ("blocks", "batch"):
-            _check_at_least(name, getattr(self, name), 1)
+        for name, least in {"side": 256, "scenes": 0, "repeats": 1, "blocks": 0, "batch": 1}.items():
+            _check_at_least(name, getattr(self, name), least)
+        if not self.scenes and not self.blocks:
+            raise ConfigError("--scenes and --blocks are 0, so nothing is measured; wanted one of them above 0")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +147,7 @@ class TrainingSettings:
         scenes: Number of synthetic scenes; a fifth is held out.
         repeats: Number of epochs of each loop; the median is reported.
         threads: Computing threads; 0 for the default of PyTorch.
+        device: Device for computing; auto uses the GPU if present. On a GPU, 32 bits are compared with bf16-mixed.
 
     Raises:
         ConfigError: A value is out of range.
@@ -142,6 +156,7 @@ class TrainingSettings:
     scenes: int = 120
     repeats: int = 5
     threads: int = 0
+    device: Literal["auto", "cpu", "cuda"] = "cpu"
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -164,7 +179,7 @@ class InferenceSettings:
         threads: Computing threads; 0 for all cores.
         backend: Library, as in `ComputeSettings`.
         device: Device for computing: cpu, cuda or mps.
-        precision: Precision of the network on CUDA: bf16, 16 or 32; auto is 16 on CUDA and 32 elsewhere.
+        precision: Precision that is compared with 32 bits on CUDA: bf16 or 16; auto for both.
         peers: Also map the scene with MONAI, TerraTorch and TorchGeo, if installed.
 
     Raises:
@@ -187,7 +202,8 @@ class InferenceSettings:
         """Check the ranges."""
         _check_at_least("side", self.side, 256)
         _check_at_least("repeats", self.repeats, 1)
-        self.compute()
+        if self.compute().wants_torch and self.peers:
+            raise ConfigError("--peers compares libraries on the CPU with ONNX; leave --device and --backend out")
 
     def compute(self) -> ComputeSettings:
         """Library, device, threads and precision of the engine.

@@ -118,7 +118,7 @@ def labels(*, settings: LabelsSettings, output: Path) -> None:
 
 
 def cluster(*, settings: ClusterBenchmarkSettings, output: Path | None = None) -> None:
-    """Measure the load of a cluster's scheduler with blocks that compute nothing.
+    """Compare predictions in one process and on local workers, and measure the load of a cluster's scheduler.
 
     Args:
         settings: Options of the benchmark.
