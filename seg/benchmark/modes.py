@@ -1,7 +1,7 @@
 """Modes in which PyTorch can compute a network: device, memory layout, precision."""
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -77,13 +77,22 @@ def forward_passes(
     image_last = image.to(memory_format=torch.channels_last)
     return {
         mode.name: Candidate(
-            partial(_forward, last if mode.channels_last else plain, image_last if mode.channels_last else image, mode)
+            partial(
+                forward_pass, last if mode.channels_last else plain, image_last if mode.channels_last else image, mode
+            )
         )
         for mode in modes
     }
 
 
 @torch.inference_mode()
-def _forward(module: nn.Module, image: Tensor, mode: Mode) -> None:
+def forward_pass(module: Callable[[Tensor], object], image: Tensor, mode: Mode) -> None:
+    """Compute a network without gradients.
+
+    Args:
+        module: The network, in evaluation mode.
+        image: (B, C, H, W) input on the device of the network, in the layout of the mode.
+        mode: Precision.
+    """
     with torch.autocast(image.device.type, dtype=mode.mixed, enabled=mode.mixed is not None):
         module(image)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import rasterio
 
 from seg.data.dataset.catalogue import Scene
@@ -33,12 +34,25 @@ def write_scene(image: Path, mask: Path, side: int) -> Scene:
         rasterio.open(mask, "w", count=1, dtype="uint8", compress="deflate", **shape, **place) as labelled,
     ):
         for window in window_grid(side, side, _WRITTEN_AT_ONCE, _WRITTEN_AT_ONCE):
-            rows, columns = np.indices((window.height, window.width)) // 32
-            labels = (rows + columns) % 2
-            noise = random.normal(0, 100, (BANDS, window.height, window.width))
-            pixels.write((2000 + 500 * labels + noise).astype(np.uint16), window=window)
-            labelled.write(labels.astype(np.uint8), 1, window=window)
+            found, labels = synthetic_pixels(random, (window.height, window.width))
+            pixels.write(found, window=window)
+            labelled.write(labels, 1, window=window)
     return Scene(image, mask, 0)
+
+
+def synthetic_pixels(
+    random: np.random.Generator, shape: tuple[int, int]
+) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.uint8]]:
+    """(4, H, W) noisy pixels of fields in a checkerboard, and their (H, W) labels; a field has a side of 32 pixels.
+
+    Args:
+        random: Generator of the noise.
+        shape: Height and width.
+    """
+    rows, columns = np.indices(shape) // 32
+    labels = (rows + columns) % 2
+    noise = random.normal(0, 100, (BANDS, *shape))
+    return (2000 + 500 * labels + noise).astype(np.uint16), labels.astype(np.uint8)
 
 
 RESNET18_16 = ModelConfig(

@@ -1,11 +1,11 @@
 """Time of a training with Lightning compared with a plain loop that has the same loader, network and loss."""
 
 import contextlib
+import csv
 import io
 import json
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -13,6 +13,7 @@ from statistics import median
 import lightning as L
 import torch
 
+from seg.benchmark.modes import choose_device, synchronizer
 from seg.benchmark.reporting import check_results, use_threads, write_results
 from seg.benchmark.settings import TrainingSettings
 from seg.benchmark.subjects import write_scene
@@ -25,23 +26,39 @@ from seg.training.tasks.cropland import CroplandTask
 SIDES = 192, 240, 288, 320
 """Sides of the scenes in pixels, used in turn."""
 
+PRECISIONS = {"cpu": ("32-true",), "cuda": ("32-true", "bf16-mixed")}
+"""Lightning's names of the precisions to compare on a device; 32 bits first."""
+
+
+@dataclass(frozen=True)
+class Fits:
+    """Trainings of two epochs with `scripts/train.py fit` and its defaults, in one precision.
+
+    Attributes:
+        seconds: Time of the first epoch of each training, without validation.
+        iou: Validation IoU after each training, 0 to 1; each training has another seed.
+    """
+
+    seconds: tuple[float, ...]
+    iou: tuple[float, ...]
+
 
 @dataclass(frozen=True)
 class TrainingTimes:
-    """Times of epochs in seconds.
+    """Results of the benchmark.
 
     Attributes:
-        lightning: Epochs of `scripts/train.py fit` with its defaults, without validation.
-        loop: Epochs of a plain loop.
+        fits: Trainings by Lightning's name of the precision; 32 bits first.
+        loop: Seconds of epochs of a plain loop in 32 bits.
     """
 
-    lightning: tuple[float, ...]
+    fits: dict[str, Fits]
     loop: tuple[float, ...]
 
     @property
     def ratio(self) -> float:
-        """Ratio of the medians, Lightning to plain loop."""
-        return median(self.lightning) / median(self.loop)
+        """Ratio of the medians in 32 bits, Lightning to plain loop."""
+        return median(next(iter(self.fits.values())).seconds) / median(self.loop)
 
 
 class EpochClock(L.Callback):
@@ -62,12 +79,14 @@ class EpochClock(L.Callback):
         The total includes the time for writing checkpoints and logs.
         """
         if trainer.current_epoch == 1:
+            synchronizer(pl_module.device)()
             self._seconds += time.perf_counter() - self._since
             self.path.write_text(json.dumps(self._seconds), encoding="utf-8")
         self._since = time.perf_counter()
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Stop the clock."""
+        synchronizer(pl_module.device)()
         self._seconds += time.perf_counter() - self._since
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -76,19 +95,29 @@ class EpochClock(L.Callback):
 
 
 def measure_training(settings: TrainingSettings) -> TrainingTimes:
-    """Time epochs of Lightning and of the plain loop in turn, on synthetic scenes in a temporary folder."""
+    """Time epochs of Lightning and of the plain loop in turn, on synthetic scenes in a temporary folder.
+
+    Raises:
+        ConfigError: The device is absent.
+    """
+    device = choose_device(settings.device)
     use_threads(settings.threads)
-    with tempfile.TemporaryDirectory() as folder, progress_bar("Training", 2 * settings.repeats + 2) as bar:
+    precisions = PRECISIONS[device.type]
+    steps = (len(precisions) + 1) * (settings.repeats + 1)
+    with tempfile.TemporaryDirectory() as folder, progress_bar("Training", steps) as bar:
         root = Path(folder) / "data"
         write_dataset(root, settings.scenes)
-        ways: tuple[Callable[[Path], float], ...] = (_lightning_epoch, _loop_epoch)
-        times: list[list[float]] = [[], []]
-        for _ in range(settings.repeats + 1):
-            for way, seconds in zip(ways, times, strict=True):
-                seconds.append(way(root))
+        fits: dict[str, list[tuple[float, float]]] = {precision: [] for precision in precisions}
+        loop: list[float] = []
+        for seed in range(settings.repeats + 1):
+            for precision, results in fits.items():
+                results.append(_fit(root, device, precision, seed))
                 bar.step()
-        # The first epoch of each loop is a warm-up.
-        return TrainingTimes(*(tuple(seconds[1:]) for seconds in times))
+            loop.append(_loop_epoch(root, device))
+            bar.step()
+        # The first round is a warm-up.
+        found = {name: Fits(*zip(*results[1:], strict=True)) for name, results in fits.items()}
+        return TrainingTimes(found, tuple(loop[1:]))
 
 
 def write_dataset(root: Path, scenes: int) -> None:
@@ -100,29 +129,36 @@ def write_dataset(root: Path, scenes: int) -> None:
         write_scene(root / "images" / name, root / "masks" / name, SIDES[index % len(SIDES)])
 
 
-def _lightning_epoch(root: Path) -> float:
+def _fit(root: Path, device: torch.device, precision: str, seed: int) -> tuple[float, float]:
+    """Train for two epochs; return the seconds of the first epoch, and the validation IoU of the last one."""
     clock, seconds = f"{EpochClock.__module__}.{EpochClock.__qualname__}", root.parent / "seconds.json"
+    run_folder = root.parent / "run"
     words = [
         "fit",
         f"--data.root={root}",
-        f"--trainer.default_root_dir={root.parent / 'run'}",
+        f"--seed_everything={seed}",
+        f"--trainer.default_root_dir={run_folder}",
         "--trainer.max_epochs=2",
-        "--trainer.accelerator=cpu",
+        f"--trainer.accelerator={'gpu' if device.type == 'cuda' else 'cpu'}",
+        "--trainer.devices=1",
+        f"--trainer.precision={precision}",
         f"--trainer.callbacks={clock}",
         f"--trainer.callbacks.path={seconds}",
     ]
     with contextlib.redirect_stdout(io.StringIO()):
         run(words)
-    return float(json.loads(seconds.read_text(encoding="utf-8")))
+    with (run_folder / "metrics.csv").open(encoding="utf-8") as file:
+        scores = [row["val/iou"] for row in csv.DictReader(file) if row["val/iou"]]
+    return float(json.loads(seconds.read_text(encoding="utf-8"))), float(scores[-1])
 
 
-def _loop_epoch(root: Path) -> float:
+def _loop_epoch(root: Path, device: torch.device) -> float:
     L.seed_everything(0, verbose=False)
     data = CroplandDataModule(root=root)
     data.setup("fit")
     task = CroplandTask(bands=data.band_count)
     task.fill_normalization(data.statistics.mean, data.statistics.std)
-    network, loss_function = task.model.train(), task.loss
+    network, loss_function = task.model.train().to(device), task.loss
     loader = data.train_dataloader()
     rate = task.hparams["optimizer"]["learning_rate"]
     optimizer = torch.optim.AdamW(network.parameters(), rate)
@@ -130,9 +166,10 @@ def _loop_epoch(root: Path) -> float:
     start = time.perf_counter()
     for batch in loader:
         optimizer.zero_grad()
-        loss_function(network(batch["image"]), batch["mask"]).backward()
+        loss_function(network(batch["image"].to(device)), batch["mask"].to(device)).backward()
         optimizer.step()
         scheduler.step()
+    synchronizer(device)()
     return time.perf_counter() - start
 
 
@@ -156,12 +193,17 @@ def text_of(settings: TrainingSettings, times: TrainingTimes) -> str:
     """Report as text for the terminal."""
     title = (
         f"an epoch of the default configuration, {settings.scenes} scenes of {min(SIDES)} to {max(SIDES)} pixels, "
-        "batches of one scene, a fifth of the scenes held out; median and range of seconds without validation"
+        "batches of one scene, a fifth of the scenes held out; median and range of seconds without validation; median "
+        "and range of the validation IoU after two epochs"
     )
-    rows = [_cells(name, seconds) for name, seconds in (("train.py fit", times.lightning), ("loop", times.loop))]
-    table = text_table(["", "median s", "least", "most"], rows)
-    return f"{title}\n\n{table}\n\nratio of medians: {number(times.ratio)}"
+    rows = [[f"train.py fit, {name}", *_cells(fits.seconds), *_cells(fits.iou)] for name, fits in times.fits.items()]
+    rows.append(["loop, 32 bits", *_cells(times.loop), "", "", ""])
+    table = text_table(["", "median s", "least", "most", "median IoU", "least", "most"], rows)
+    speeds = {name: median(fits.seconds) for name, fits in times.fits.items()}
+    first, *others = speeds
+    gains = [f"\nspeed of {name} / {first}: {number(speeds[first] / speeds[name])}" for name in others]
+    return f"{title}\n\n{table}\n\nratio of medians, train.py fit / loop: {number(times.ratio)}{''.join(gains)}"
 
 
-def _cells(name: str, seconds: tuple[float, ...]) -> list[str]:
-    return [name, *map(number, (median(seconds), min(seconds), max(seconds)))]
+def _cells(values: tuple[float, ...]) -> list[str]:
+    return [number(each) for each in (median(values), min(values), max(values))]

@@ -18,6 +18,7 @@ from seg.benchmark.inference.engine import (
 )
 from seg.benchmark.inference.packages import write_pointwise, write_random
 from seg.benchmark.inference.peers import Peer, PeerRun, installed_peers
+from seg.benchmark.inference.precisions import measure_torch, torch_text
 from seg.benchmark.reporting import check_results, write_results
 from seg.benchmark.settings import InferenceSettings
 from seg.benchmark.subjects import choose_models, write_scene
@@ -200,9 +201,15 @@ def benchmark_inference(settings: InferenceSettings, output: Path | None) -> Non
         output: JSON file for the figures; None for no file.
 
     Raises:
-        ConfigError: The file cannot be written, or `peers` is set and no other library is installed.
+        ConfigError: The file cannot be written, the device is absent, or `peers` is set and no other library is
+            installed.
     """
     check_results(output)
+    if settings.compute().wants_torch:
+        report = measure_torch(settings)
+        print(torch_text(settings, report))
+        write_results({"settings": asdict(settings), "torch": asdict(report)}, output)
+        return
     rows = measure_inference(settings)
     print(text_of(settings, rows))
     write_results({"settings": asdict(settings), "rows": [row.plain() for row in rows]}, output)

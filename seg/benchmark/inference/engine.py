@@ -16,6 +16,7 @@ import numpy as np
 import rasterio
 
 from seg.inference.command import load_predictor
+from seg.inference.compute.predictor import Predictor
 from seg.inference.planning.plan import Plan
 from seg.inference.scene import predict_scene
 from seg.inference.settings import ComputeSettings, PredictionSettings
@@ -71,11 +72,23 @@ def run_engine(
         settings: Settings of the prediction.
         compute: Backend and threads.
     """
-    predictor = load_predictor([model], settings, compute)
-    plans: list[Plan] = []
     *others, scene = scenes
+    predictor = load_predictor([model], settings, compute)
     for other in others:
         predict_scene(other, output, predictor, settings, lambda *_: None)
+    return time_scene(scene, output, predictor, settings)
+
+
+def time_scene(scene: Path, output: Path, predictor: Predictor, settings: PredictionSettings) -> EngineRun:
+    """Map a scene in this process, and measure it.
+
+    Args:
+        scene: The raster.
+        output: The class map.
+        predictor: The model.
+        settings: Settings of the prediction.
+    """
+    plans: list[Plan] = []
     start = time.perf_counter()
     predict_scene(scene, output, predictor, settings, lambda plan, _: plans.append(plan))
     seconds = time.perf_counter() - start

@@ -7,11 +7,13 @@ import numpy as np
 import torch
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 from safetensors.numpy import save
+from torch.nn.functional import binary_cross_entropy_with_logits
 
-from seg.benchmark.subjects import BANDS
+from seg.benchmark.subjects import BANDS, synthetic_pixels
 from seg.models.build import build_model
 from seg.models.config import ModelConfig
 from seg.models.onnx_export import INPUT, OUTPUT
+from seg.models.segmenter import Segmenter
 from seg.package.checkpoint import Checkpoint
 from seg.package.description import (
     DESCRIPTION,
@@ -25,6 +27,9 @@ from seg.package.write import add_onnx, write_package
 MEAN, STD = 2250.0, 270.0
 """Mean and standard deviation of the synthetic scenes."""
 
+TRAINING_STEPS, TRAINING_SIDE = 60, 256
+"""Optimiser steps of a short training, and side of an image in pixels."""
+
 _OPSET = 17
 
 
@@ -35,9 +40,41 @@ def write_random(folder: Path, config: ModelConfig) -> None:
         folder: Folder to write.
         config: Configuration of the network.
     """
+    _write(folder, config, _random(config))
+    add_onnx(folder)
+
+
+def write_trained(folder: Path, config: ModelConfig, device: torch.device) -> None:
+    """Write a package of a network that was trained briefly on pixels like those of the synthetic scenes.
+
+    Its probabilities are near 0 or 1 within fields, as those of a real network are. Probabilities of random weights lie
+    near the threshold, so the smallest change would flip classes.
+
+    Args:
+        folder: Folder to write.
+        config: Configuration of the network.
+        device: Device for training.
+    """
+    model = _random(config).train().to(device)
+    optimizer, random = torch.optim.AdamW(model.parameters(), 1e-3), np.random.default_rng(0)
+    for _ in range(TRAINING_STEPS):
+        pixels, labels = synthetic_pixels(random, (TRAINING_SIDE, TRAINING_SIDE))
+        image, wanted = (torch.from_numpy(each.astype(np.float32)).to(device) for each in (pixels, labels))
+        loss = binary_cross_entropy_with_logits(model(image[None]), wanted[None, None])
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    _write(folder, config, model.cpu().eval())
+
+
+def _random(config: ModelConfig) -> Segmenter:
     torch.manual_seed(0)
     model = build_model(config, BANDS)
     model.normalization.fill([MEAN] * BANDS, [STD] * BANDS)
+    return model
+
+
+def _write(folder: Path, config: ModelConfig, model: Segmenter) -> None:
     task = {"bands": BANDS, "model": config.arguments(), "threshold": 0.5}
     data = {
         "bands": list(range(1, BANDS + 1)),
@@ -47,7 +84,6 @@ def write_random(folder: Path, config: ModelConfig) -> None:
         "pixel_size_m": None,
     }
     write_package(Checkpoint(folder, model.state_dict(), task, data, {}), folder)
-    add_onnx(folder)
 
 
 def write_pointwise(folder: Path) -> None:

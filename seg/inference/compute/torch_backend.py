@@ -40,7 +40,7 @@ class TorchBackend:
     def __init__(
         self, folder: Path, package: ModelPackage, compute: ComputeSettings = DEFAULT, interior: bool = False
     ) -> None:
-        self.device = _device(compute.device)
+        self.device = usable_device(compute.device)
         self.precision = _precision(compute.precision, self.device)
         self.model = load_model(folder, package).to(self.device)
         self.temperature, self.bias = package.temperature, package.bias
@@ -137,7 +137,12 @@ def _precision(wanted: Precision, device: torch.device) -> str:
     raise ConfigError(f"precision is {wanted}, but the device {device.type} computes in 32; leave --precision out")
 
 
-def _device(name: str) -> torch.device:
+def usable_device(name: str) -> torch.device:
+    """The device of a name; the name "auto" is the first accelerator, or the CPU.
+
+    Raises:
+        ConfigError: The device is unknown or absent.
+    """
     if name == "auto":
         accelerator = torch.accelerator.current_accelerator(check_available=True)
         return accelerator or torch.device("cpu")
