@@ -1,7 +1,9 @@
 """Short trainings: a quiet trainer, and a configuration for the command line."""
 
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 import yaml
@@ -14,6 +16,25 @@ def quiet_trainer(callbacks: Sequence[L.Callback] = (), **options: object) -> L.
     quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
     settings = {"accelerator": "cpu", "num_sanity_val_steps": 0, "max_epochs": 4, **quiet, **options}
     return L.Trainer(callbacks=list(callbacks), **settings)
+
+
+class BatchLog(L.Callback):
+    """Write the names and a checksum of each training batch to the file `path.RANK`; padding has no name.
+
+    Args:
+        path: Path of the files without the rank of the process.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: dict[str, Any], batch_idx: int
+    ) -> None:
+        """Append a line for the batch."""
+        content = batch["image"].numpy().tobytes() + batch["mask"].numpy().tobytes()
+        with Path(f"{self.path}.{trainer.global_rank}").open("a") as file:
+            file.write(f"{','.join(batch['name'])} {zlib.crc32(content)}\n")
 
 
 def write_config(folder: Path, make_dataset: Callable[..., Path], pictures: bool = False) -> Path:

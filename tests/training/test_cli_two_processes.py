@@ -1,6 +1,7 @@
 """Two processes train like a single process that accumulates twice as many batches."""
 
 import csv
+import os
 import socket
 import subprocess
 import sys
@@ -13,8 +14,8 @@ import torch
 from seg.package.checkpoint import load_checkpoint
 from seg.training.cli import main
 from support.processes import Job, Processes
-from support.project import SCRIPTS
-from support.training import write_config
+from support.project import ROOT, SCRIPTS
+from support.training import BatchLog, write_config
 
 TOLERANCE = 1e-4
 RATE = "learning_rate/pg1"
@@ -29,6 +30,9 @@ WORDS = (
     "--panels.scenes=0",
     "--panels.curves=false",
 )
+LOG = f"{BatchLog.__module__}.{BatchLog.__qualname__}"
+WITH_TESTS = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
+"""Environment in which a process finds `BatchLog`."""
 RANK = """
 import os, sys
 from lightning.pytorch.utilities import rank_zero_only
@@ -50,6 +54,11 @@ def rates(rows: list[dict[str, float]]) -> dict[float, float]:
     return {row["step"]: row[RATE] for row in rows if RATE in row}
 
 
+def logged(path: Path) -> list[str]:
+    """Lines of a batch log: the names of a batch, and its checksum."""
+    return path.read_text().splitlines()
+
+
 def scores(rows: list[dict[str, float]]) -> list[dict[str, float]]:
     return [row for row in rows if RATE not in row]
 
@@ -69,7 +78,7 @@ def forked(processes: Processes, words: list[str], tmp_path: Path) -> tuple[str,
 def launched(processes: Processes, words: list[str], tmp_path: Path) -> tuple[str, bool]:
     """Run a command that starts the second process itself; return its output and True if it succeeds."""
     command = [sys.executable, str(SCRIPTS / "train.py"), *words]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, env=WITH_TESTS)
     return done.stdout + done.stderr, done.returncode == 0
 
 
@@ -89,6 +98,7 @@ def on_two_nodes(processes: Processes, words: list[str], tmp_path: Path) -> tupl
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            env=WITH_TESTS,
         )
         for rank in (0, 1)
     ]
@@ -96,22 +106,27 @@ def on_two_nodes(processes: Processes, words: list[str], tmp_path: Path) -> tupl
     return "".join(texts), all(process.returncode == 0 for process in started)
 
 
+def folders(run: Path) -> list[str]:
+    """Options that name the folder of a run and its batch log."""
+    return [f"--trainer.default_root_dir={run}", f"--trainer.callbacks.path={run}.batches"]
+
+
 DEAR = [pytest.param(train, marks=pytest.mark.campaign) for train in (launched, on_two_nodes)]
 
 
 @pytest.mark.parametrize("train", [forked, *DEAR])
-def test_two_processes_give_the_scores_and_weights_of_one(
+def test_two_processes_give_the_batches_scores_and_weights_of_one(
     tmp_path: Path, make_dataset: Callable[..., Path], processes: Processes, train: Callable[..., tuple[str, bool]]
 ) -> None:
     config = write_config(tmp_path, make_dataset)
     make_dataset(tmp_path / "data", sizes=SIZES)
     one, two = tmp_path / "one", tmp_path / "two"
-    words = ["fit", f"--config={config}", *WORDS]
+    words = ["fit", f"--config={config}", *WORDS, f"--trainer.callbacks={LOG}"]
     # Five scenes make one step of four scenes and one step of one scene. In the second step, the second process has no
     # scene.
-    assert main([*words, "--trainer.accumulate_grad_batches=4", f"--trainer.default_root_dir={one}"]) == 0
+    assert main([*words, "--trainer.accumulate_grad_batches=4", *folders(one)]) == 0
     parallel = ["--trainer.devices=2", "--trainer.strategy=ddp", "--trainer.accumulate_grad_batches=2"]
-    output, succeeded = train(processes, [*words, *parallel, f"--trainer.default_root_dir={two}"], tmp_path)
+    output, succeeded = train(processes, [*words, *parallel, *folders(two)], tmp_path)
     assert succeeded, output
     assert output.count("epoch 1/3") == 1
     assert not (tmp_path / "two.1").exists()
@@ -126,4 +141,7 @@ def test_two_processes_give_the_scores_and_weights_of_one(
     weights = [load_checkpoint(folder / "checkpoints" / "last.ckpt")["state_dict"] for folder in (one, two)]
     for name, value in weights[0].items():
         if not name.endswith("num_batches_tracked"):
-            assert torch.allclose(weights[1][name], value, rtol=1e-3, atol=1e-3), name
+            assert torch.allclose(weights[1][name], value, rtol=0, atol=TOLERANCE), name
+    first, second = (logged(tmp_path / f"two.batches.{rank}") for rank in (0, 1))
+    in_turn = [line for pair in zip(first, second, strict=True) for line in pair]
+    assert [line for line in in_turn if not line.startswith(" ")] == logged(tmp_path / "one.batches.0")
