@@ -12,12 +12,38 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
-from distributed import Client
+from distributed import Client, Worker, WorkerPlugin
 
+from seg.raster.writing.block_store import BlockPixels
+from seg.raster.writing.shared_store import SharedStore
 from support.project import ROOT
 
 STARTING = 60.0
 """Longest time in seconds to wait for a process to start."""
+
+
+class WrittenBlocks(WorkerPlugin):  # type: ignore[misc]  # dask has no types
+    """List each block that a worker has computed, before the worker writes the block.
+
+    Args:
+        path: Text file with a line for each block: the name of the store, and the name of the block.
+    """
+
+    name = "written-blocks"
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def setup(self, worker: Worker) -> None:
+        """Begin the list in a worker; dask calls this when the worker joins."""
+        write, path = SharedStore.write, self.path
+
+        def listed(store: SharedStore, name: str, pixels: BlockPixels) -> None:
+            with path.open("a") as file:
+                file.write(f"{store.folder.name} {name}\n")
+            write(store, name, pixels)
+
+        SharedStore.write = listed  # type: ignore[method-assign]
 
 
 class DaskProcesses:
@@ -79,6 +105,11 @@ class DaskProcesses:
         with Client(self.address, set_as_default=False) as client:
             client.wait_for_workers(count, timeout=STARTING)
 
+    def list_blocks(self, path: Path) -> None:
+        """List each computed block of all workers, present and future, in a file; see `WrittenBlocks`."""
+        with Client(self.address, set_as_default=False) as client:
+            client.register_plugin(WrittenBlocks(path))
+
     def kill_worker(self, number: int) -> None:
         """Send SIGKILL to a worker."""
         self.workers[number].send_signal(signal.SIGKILL)
@@ -102,7 +133,6 @@ class DaskProcesses:
 
     def _start(self, module: str, words: Sequence[str], before: Sequence[str] = ()) -> "subprocess.Popen[bytes]":
         command = [*before, sys.executable, "-m", f"distributed.cli.{module}", *words]
+        environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "OMP_NUM_THREADS": "1"}
         with (self.folder / "log.txt").open("ab") as log:
-            return subprocess.Popen(
-                command, stdout=log, stderr=log, env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-            )
+            return subprocess.Popen(command, stdout=log, stderr=log, env=environment)
