@@ -12,7 +12,7 @@ from statistics import median
 
 from seg.benchmark.inference.engine import in_new_process
 from seg.benchmark.inference.packages import write_random
-from seg.benchmark.reporting import check_results, number, write_results
+from seg.benchmark.reporting import check_results, write_results
 from seg.benchmark.settings import ClusterBenchmarkSettings
 from seg.benchmark.subjects import choose_models, write_scene
 from seg.inference.cluster.command import predict_on_cluster
@@ -23,7 +23,7 @@ from seg.inference.command import predict
 from seg.inference.settings import ComputeSettings, PredictionSettings
 from seg.raster.folder import named_scenes
 from seg.terminal.progress import progress_bar
-from seg.terminal.text import text_table
+from seg.terminal.text import number, text_table
 
 ALONE, ONE, TWO = "one process", "local:1", "local:2"
 """The ways to map the scenes; the last two are values of --cluster."""
