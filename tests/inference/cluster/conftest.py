@@ -11,6 +11,7 @@ def cluster(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactor
     if CLUSTER not in pytestconfig.stash:
         processes = DaskProcesses(tmp_path_factory.mktemp("dask"))
         processes.start_workers(2)
+        processes.wait_for_workers(2)  # A command without a worker prints a note.
         pytestconfig.stash[CLUSTER] = processes
         pytestconfig.add_cleanup(processes.close)  # if the tests are interrupted
     return pytestconfig.stash[CLUSTER]

@@ -36,6 +36,11 @@ def test_results_are_in_the_order_of_the_files_and_an_error_stops_no_other_file(
     assert isinstance(found[0], RasterError)
 
 
+def test_a_cluster_for_a_single_map_is_refused(tmp_path: Path) -> None:
+    ran = run_command("polygons", f"--input={tmp_path / 'a.tif'}", "--output=a.gpkg", "--cluster=local:2")
+    assert_mistake(ran, "--cluster is local:2", "many maps")
+
+
 def test_a_cluster_writes_the_parcels_of_many_maps_and_reports_a_damaged_one(
     cluster: DaskProcesses, tmp_path: Path, write_raster: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -55,11 +60,6 @@ def test_a_cluster_writes_the_parcels_of_many_maps_and_reports_a_damaged_one(
     ]
     assert "failed: maps/c.tif: " in ran.err
     assert sorted(path.name for path in (tmp_path / "parcels").iterdir()) == ["a.gpkg", "b.gpkg"]
-
-
-def test_a_cluster_for_a_single_map_is_refused(tmp_path: Path) -> None:
-    ran = run_command("polygons", f"--input={tmp_path / 'a.tif'}", "--output=a.gpkg", "--cluster=local:2")
-    assert_mistake(ran, "--cluster is local:2", "many maps")
 
 
 def test_scores_of_a_cluster_equal_scores_of_one_process(

@@ -1,6 +1,7 @@
 """Prediction on real schedulers and workers, on the loopback device."""
 
 import json
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -79,6 +80,24 @@ def test_a_damaged_tile_fails_only_its_own_scene_after_three_tries(
     assert {path.name for path in maps.iterdir()} == {"c.tif", "c_probability.tif", "d.tif.partial"}
     kept = len([*partial_folder(maps / "d.tif").glob("*.npy")])
     assert 0 < kept < 16
+
+
+@pytest.mark.parametrize("size", [4_000, 30_000], ids=["for a block", "for a map"])
+def test_a_full_disk_ends_a_run_with_one_line_and_the_run_continues(
+    cluster: DaskProcesses, onnx_package: Path, scenes: Path, alone: dict[str, bytes], tmp_path: Path, size: int
+) -> None:
+    output = tmp_path / "maps" / "b.tif"
+    output.parent.mkdir()
+    with cluster.no_file_longer_than(size):
+        full = predict(onnx_package, scenes / "b.tif", output, f"--cluster={cluster.address}")
+    assert full.status == 2, full
+    assert re.fullmatch(rf"error: {output.parent}/b\S*: cannot be written .*\n", full.err), full.err
+    kept = len([*partial_folder(output).glob("*.npy")])
+    assert kept == 32 or size < 8_000
+    again = predict(onnx_package, scenes / "b.tif", output, f"--cluster={cluster.address}")
+    assert (again.status, again.err) == (0, ""), again
+    assert f"{kept} of 32 blocks already done" in again.out or not kept
+    assert contents(output.parent) == {name: alone[name] for name in ("b.tif", "b_probability.tif")}
 
 
 def test_maps_are_the_same_if_a_worker_is_killed(
