@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from seg.benchmark.screening.settings import ScreeningSettings
 from seg.benchmark.settings import (
     ClusterBenchmarkSettings,
     CompositeBenchmarkSettings,
@@ -77,6 +78,18 @@ def inference(*, settings: InferenceSettings, output: Path | None = None) -> Non
     from seg.benchmark.inference.compare import benchmark_inference
 
     benchmark_inference(settings, output)
+
+
+def screening(*, settings: ScreeningSettings, output: Path | None = None) -> None:
+    """Train a screener, and map mosaics with and without screening: time, cropland lost, and risk over random splits.
+
+    Args:
+        settings: Options of the benchmark.
+        output: JSON file for the figures; null for text only.
+    """
+    from seg.benchmark.screening.compare import benchmark_screening
+
+    benchmark_screening(settings, output)
 
 
 def polygons(*, settings: PolygonBenchmarkSettings, output: Path | None = None) -> None:
@@ -154,6 +167,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "loading": loading,
             "training": training,
             "inference": inference,
+            "screening": screening,
             "polygons": polygons,
             "composite": composite,
             "labels": labels,

@@ -35,13 +35,14 @@ def export(
     stac: bool = False,
     weights: Literal["auto", "averaged", "raw"] = "auto",
     data: Path | None = None,
+    screener: Path | None = None,
 ) -> None:
     """Turn a checkpoint, or an ONNX network of another program, into a model package for inference.
 
     Args:
         output: Folder of the package; it and its parents are created. With --checkpoint or --onnx-from, an
-            older package in it is replaced. If neither is given, the folder must hold a package, and --onnx, --qgis and
-            --stac add files to it.
+            older package in it is replaced. If neither is given, the folder must hold a package, and --onnx, --qgis,
+            --stac and --screener add files to it.
         foreign: The network of another program.
         checkpoint: A checkpoint written by training.
         threshold: Calibrated probability, 0 to 1, above which a pixel is cropland. f1: the threshold with the highest
@@ -57,10 +58,13 @@ def export(
         data: Dataset of the training. The package gets a description of the features of the training images, so that
             predict can tell how unlike these images a scene is. By default, the dataset in the configuration of the
             run, if this dataset still exists.
+        screener: A checkpoint of the task screen. The package gets its screener, with which predict leaves out parts
+            of a scene that hold no cropland.
     """
     from seg.delivery.stac import ITEM, write_package_item
     from seg.package.qgis import add_qgis
     from seg.package.read import read_package
+    from seg.package.screener import add_trained_screener
     from seg.package.write import add_onnx
 
     _require_source(checkpoint, foreign, weights != "auto" or data is not None, threshold)
@@ -68,10 +72,12 @@ def export(
         _export_checkpoint(checkpoint, output, threshold, weights, data)
     elif foreign.onnx_from is not None:
         _export_foreign(foreign, output, threshold)
-    elif not (onnx or qgis or stac):
+    elif not (onnx or qgis or stac or screener):
         raise ConfigError(
             "no network was named; add --checkpoint=FILE, or --onnx-from=FILE for a network of another program"
         )
+    if screener is not None:
+        print(f"{output}: screener added; {add_trained_screener(output, screener)}")
     if onnx:
         print(f"{add_onnx(output)}: the network as ONNX, compared with PyTorch")
     if qgis:
@@ -211,7 +217,7 @@ def predict(
     finally:
         if qgis or stac:
             # An interrupted or partly failed batch gets styles and items for the maps that it finished.
-            maps = [job.output for job in jobs_of(inputs, output, settings.uncertainty)]
+            maps = [job.output for job in jobs_of(inputs, output, settings.uncertainty, settings.screen)]
             finished = [path for path in maps if path.is_file() and path.stat().st_mtime >= since]
             _accompany(finished, models, qgis, when if stac else None)
 

@@ -45,17 +45,18 @@ def sample(*, prediction: Path, output: Path, settings: SampleSettings, zones: P
     """Draw a stratified random sample of a class map for interpretation; the map's classes are the strata.
 
     Args:
-        prediction: Class map: 0 other, 1 cropland (or other classes up to 254), 255 or nodata for no class.
+        prediction: Class map: 0 other, 1 cropland (or other classes up to 254), 255 or nodata for no class. If
+            predict.py screened it, the screened pixels are a stratum of their own, from the file beside the map.
         output: GeoPackage for the points. The design of the sample is written beside it; interpreters must not see the
             design.
         settings: Size and allocation of the sample.
         zones: Raster of whole numbers on the same grid, such as district numbers. Each zone has its own strata; pixels
             without a number are left out.
     """
-    from seg.evaluation.area.population import Population
+    from seg.evaluation.area.population import Population, screened_pixels
     from seg.evaluation.area.sample import sample_map
 
-    sample_map(Population(prediction, zones), output, settings)
+    sample_map(Population(prediction, zones, screened_pixels(prediction)), output, settings)
 
 
 def area(

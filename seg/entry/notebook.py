@@ -24,6 +24,7 @@ from seg.inference.compute.member import Member
 from seg.inference.compute.predictor import Predictor
 from seg.inference.feature_layers import layers_of, require_layers
 from seg.inference.scene import SceneMaps, predict_scene
+from seg.inference.screening.applying import chosen_screener
 from seg.inference.settings import ComputeSettings, PredictionSettings
 from seg.labels import CROPLAND, IGNORE, OTHER
 from seg.package.features import read_features
@@ -59,6 +60,7 @@ class MapSettings(TypedDict, total=False):
     area_crs: str | None
     on_unreadable: Literal["stop", "nodata"]
     interior: bool
+    screen: bool
     restart: bool
 
 
@@ -161,7 +163,8 @@ class Model:
         member = Member(
             self._backend(settings.interior), self.package, features=read_features(self.folder, self.package)
         )
-        predictor = Predictor([member], settings.tta, settings.uncertainty)
+        screener = chosen_screener([self.folder], [self.package]) if settings.screen else None
+        predictor = Predictor([member], settings.tta, settings.uncertainty, screener)
         require_layers(predictor, layers_of(settings))
         return predictor
 

@@ -12,7 +12,7 @@ VECTOR_SUFFIXES = (".gpkg", ".geojson", ".parquet", ".geoparquet", ".shp", ".fgb
 """Suffixes of files in a folder that count as vector files; a file geodatabase is a folder."""
 
 PROBABILITY = "_probability"
-LAYERS = (PROBABILITY, "_uncertainty")
+LAYERS = (PROBABILITY, "_uncertainty", "_screened")
 """Endings of the stems of the other maps that `scripts/predict.py` writes beside a class map."""
 
 WITH_VECTORS = ("reference", "strata")

@@ -15,6 +15,7 @@ from seg.inference.inputs import Job, jobs_of
 from seg.inference.planning.fitting import fit_scene
 from seg.inference.progress import predict_with_progress
 from seg.inference.scene import TILE_CACHE
+from seg.inference.screening.applying import chosen_screener
 from seg.inference.settings import ComputeSettings, PredictionSettings
 from seg.package.features import read_features
 from seg.package.read import read_package
@@ -73,7 +74,7 @@ def predict(
         IncompleteError: There are several scenes, and some could not be mapped; all others were mapped.
         SegError: An argument is invalid, or the only scene cannot be mapped.
     """
-    jobs = jobs_of(inputs, output, settings.uncertainty)
+    jobs = jobs_of(inputs, output, settings.uncertainty, settings.screen)
     if not inputs.several and jobs[0].make is None:
         read_grid(jobs[0].scene)  # An unreadable scene is reported before the model is loaded.
     predictor = load_predictor(models, settings, compute)
@@ -204,6 +205,7 @@ def load_predictor(folders: Sequence[Path], settings: PredictionSettings, comput
             chosen library.
         ConfigError: The device is unknown or absent, a model lacks the boundary head that the interior needs, or the
             uncertainty would be computed from a single view of a single model.
+        PackageError: The scene should be screened, but no package has a fitting screener.
     """
     packages = [read_package(folder) for folder in folders]
     names = [str(folder) for folder in folders] if len(folders) > 1 else [MODEL]
@@ -212,6 +214,7 @@ def load_predictor(folders: Sequence[Path], settings: PredictionSettings, comput
         Member(open_backend(folder, package, compute, settings.interior), package, name, read_features(folder, package))
         for folder, package, name in zip(folders, packages, names, strict=True)
     ]
-    predictor = Predictor(members, settings.tta, settings.uncertainty)
+    screener = chosen_screener(folders, packages) if settings.screen else None
+    predictor = Predictor(members, settings.tta, settings.uncertainty, screener)
     require_layers(predictor, layers_of(settings))
     return predictor

@@ -50,6 +50,8 @@ class RunIdentity:
         scene_std: Standard deviation of each band over this sample, or None.
         asked_block_size: Block size as the user gave it.
         asked_halo: Halo as the user gave it.
+        screening: SHA-256 of the screener; None if nothing is screened.
+        screening_risk: Largest expected share of the cropland in screened pixels; None if nothing is screened.
     """
 
     version: str
@@ -72,6 +74,8 @@ class RunIdentity:
     scene_std: tuple[float, ...] | None = None
     asked_block_size: int | str
     asked_halo: int | str
+    screening: str | None = None
+    screening_risk: float | None = None
 
     @property
     def scene_statistics(self) -> BandStatistics | None:
@@ -83,7 +87,15 @@ class RunIdentity:
     @cached_property
     def checksum(self) -> str:
         """Checksum of all values, 16 hexadecimal digits."""
-        return short_hash(json.dumps(asdict(self), sort_keys=True))
+        values = asdict(self)
+        if self.screening is None:
+            del values["screening"], values["screening_risk"]  # Maps of earlier versions keep their checksums.
+        return short_hash(json.dumps(values, sort_keys=True))
+
+    @property
+    def layers(self) -> int:
+        """Number of maps of a scene."""
+        return 2 + self.uncertainty + (self.screening is not None)
 
     @cached_property
     def dependencies(self) -> dict[str, object]:
@@ -104,7 +116,10 @@ class RunIdentity:
 
 def is_finished(output: Path, identity: RunIdentity) -> bool:
     """True if all maps of a scene exist and were made by this run."""
-    return all(run_of(path) == identity.checksum for path in map_paths(output, identity.uncertainty))
+    return all(
+        run_of(path) == identity.checksum
+        for path in map_paths(output, identity.uncertainty, identity.screening is not None)
+    )
 
 
 def discard_leftovers(output: Path, identity: RunIdentity) -> None:

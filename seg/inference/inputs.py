@@ -26,7 +26,7 @@ class Job:
     make: Callable[[], object] | None = None
 
 
-def jobs_of(inputs: Inputs, output: Path, uncertainty: bool) -> list[Job]:
+def jobs_of(inputs: Inputs, output: Path, uncertainty: bool, screening: bool = False) -> list[Job]:
     """Choose the output of each scene: the given file, or a file with the scene's stem in the given folder.
 
     If the folder does not exist, it is made.
@@ -35,6 +35,7 @@ def jobs_of(inputs: Inputs, output: Path, uncertainty: bool) -> list[Job]:
         inputs: The scenes.
         output: A file or an existing folder for one scene; a folder for several.
         uncertainty: True if each scene also gets a map of the uncertainty.
+        screening: True if each scene also gets a map of its screened pixels.
 
     Raises:
         ConfigError: The output is a file but should be a folder, or two scenes would get the same output.
@@ -47,22 +48,28 @@ def jobs_of(inputs: Inputs, output: Path, uncertainty: bool) -> list[Job]:
             "name a folder, where each map gets the name of its scene"
         )
     jobs = [Job(scene, output / f"{stem_of(scene)}.tif", inputs.makers.get(scene)) for scene in inputs.scenes]
-    _require_apart(jobs, uncertainty)
+    _require_apart(jobs, uncertainty, screening)
     make_output_folder(output)
     return jobs
 
 
-def map_paths(output: Path, uncertainty: bool) -> list[Path]:
-    """Files of a scene's maps: the class map, and beside it the probability and, if wanted, the uncertainty."""
-    names = ["_probability", "_uncertainty"] if uncertainty else ["_probability"]
+def map_paths(output: Path, uncertainty: bool, screening: bool = False) -> list[Path]:
+    """Files of a scene's maps.
+
+    Args:
+        output: The class map; the probability map lies beside it.
+        uncertainty: Add the map of the uncertainty.
+        screening: Add the map of the screened pixels, which is the last one.
+    """
+    names = ["_probability", *["_uncertainty"] * uncertainty, *["_screened"] * screening]
     return [output, *(output.with_name(f"{output.stem}{name}{output.suffix}") for name in names)]
 
 
-def _require_apart(jobs: Sequence[Job], uncertainty: bool) -> None:
+def _require_apart(jobs: Sequence[Job], uncertainty: bool, screening: bool) -> None:
     """Check that no map would replace another map or a scene."""
     makers: dict[str, Path] = {}
     for job in jobs:
-        for path in map_paths(job.output, uncertainty):
+        for path in map_paths(job.output, uncertainty, screening):
             name = str(path.absolute()).casefold()  # Names that differ only in case are one file on some systems.
             if name in makers:
                 raise ConfigError(
@@ -70,7 +77,7 @@ def _require_apart(jobs: Sequence[Job], uncertainty: bool) -> None:
                     f"{makers[name]}; rename one of the scenes, or map them into different folders"
                 )
             makers[name] = job.scene
-    outputs = [path for job in jobs for path in map_paths(job.output, uncertainty)]
+    outputs = [path for job in jobs for path in map_paths(job.output, uncertainty, screening)]
     require_apart(outputs, [job.scene for job in jobs])
     for path in outputs:
         require_own_raster(path)

@@ -12,6 +12,7 @@ from seg.inference.interruption import sigterm_as_interrupt
 from seg.inference.planning.fitting import FittedScene
 from seg.inference.planning.plan import Plan, Report
 from seg.inference.scene import SceneMaps, map_scene
+from seg.inference.screening.tally import read_tally
 from seg.inference.settings import PredictionSettings
 from seg.raster.remote import shown_name
 from seg.raster.voids import NO_DATA_FROM
@@ -123,6 +124,8 @@ def plan_text(plan: Plan, done: int, predictor: Predictor, settings: PredictionS
         )
     if models > 1 and settings.threshold is None:
         lines.append(f"threshold {plan.scene.identity.threshold:.4g}, the mean of the models' thresholds")
+    if predictor.screener is not None:
+        lines.append(f"screening: {predictor.screener}")
     if plan.scene.unlikeness is not None:
         lines.append(f"features: {plan.scene.unlikeness}")
     return lines, _notes(plan, predictor)
@@ -156,6 +159,8 @@ def print_result(maps: SceneMaps, settings: PredictionSettings) -> None:
     print(f"{maps.probability}: percent, 255 nodata")
     if maps.uncertainty is not None:
         print(f"{maps.uncertainty}: standard deviation, 100 for 0.5 (the largest possible), 255 nodata")
+    if maps.screened is not None:
+        print(f"{maps.screened}: 0 computed, 1 screened, 255 nodata; {read_tally(maps.screened)}")
     for path in maps.layers:
         print(f"{path}: written beside the maps")
     if maps.found.damaged_pixels:

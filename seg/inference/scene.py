@@ -17,6 +17,7 @@ from seg.inference.interruption import explain_interruption
 from seg.inference.planning.block_size import recorded_size
 from seg.inference.planning.fitting import FittedScene, fit_scene
 from seg.inference.planning.plan import Plan, Report, plan_scene
+from seg.inference.screening.tally import screened_tally
 from seg.inference.settings import MEASURED, PredictionSettings
 from seg.inference.unlikeness import Unlikeness, scene_unlikeness
 from seg.raster.chips import Reading
@@ -50,6 +51,7 @@ class SceneMaps:
             nodata; None unless uncertainty is mapped.
         found: Problems in the blocks that this run computed.
         layers: Files of the features and the distance that this run wrote.
+        screened: File of the screened pixels: 0 computed, 1 screened, 255 nodata; None without a screener.
     """
 
     classes: Path
@@ -57,6 +59,7 @@ class SceneMaps:
     uncertainty: Path | None
     found: Findings
     layers: tuple[Path, ...] = ()
+    screened: Path | None = None
 
 
 def predict_scene(
@@ -109,7 +112,7 @@ def prepare_scene(scene: FittedScene, output: Path, predictor: Predictor, settin
         RasterError: The scene cannot be read, or the header of the unfinished run is damaged.
         ConfigError: A map cannot be written to the output.
     """
-    paths = map_paths(output, scene.identity.uncertainty)
+    paths = _paths(output, scene)
     for path in paths:
         require_output_file(path, GEOTIFF_SUFFIXES)
     require_apart(paths, [scene.grid.path, *_area_file(settings.area)])
@@ -130,14 +133,20 @@ def assemble_maps(plan: Plan, output: Path, store: BlockStore) -> None:
         RasterError: The scene was changed while it was read, a block is damaged, or a map cannot be written.
     """
     _require_unchanged(plan.scene)
-    paths = map_paths(output, plan.scene.identity.uncertainty)
-    write_cogs(plan.grid, dict(zip(paths, map_descriptions(plan), strict=True)), _parts(plan, store))
+    descriptions = map_descriptions(plan, screened_tally(plan, store))
+    write_cogs(plan.grid, dict(zip(_paths(output, plan.scene), descriptions, strict=True)), _parts(plan, store))
 
 
 def scene_maps(plan: Plan, output: Path, found: Findings, layers: tuple[Path, ...]) -> SceneMaps:
     """Files of a scene's maps, with the problems that were found in its blocks."""
-    paths = map_paths(output, plan.scene.identity.uncertainty)
-    return SceneMaps(paths[0], paths[1], paths[2] if len(paths) > 2 else None, found, layers)
+    classes, probability, *others = _paths(output, plan.scene)
+    identity = plan.scene.identity
+    screened = others[-1] if identity.screening is not None else None
+    return SceneMaps(classes, probability, others[0] if identity.uncertainty else None, found, layers, screened)
+
+
+def _paths(output: Path, scene: FittedScene) -> list[Path]:
+    return map_paths(output, scene.identity.uncertainty, scene.identity.screening is not None)
 
 
 def _unlikeness(scene: FittedScene, predictor: Predictor) -> Unlikeness | None:
@@ -173,7 +182,7 @@ def _parts(plan: Plan, store: BlockStore) -> Iterator[tuple[Window, BlockPixels]
         if block.name in mapped:
             yield block.core, store.read(block.name)
         else:
-            yield block.core, empty_pixels((block.core.height, block.core.width), plan.scene.identity.uncertainty)
+            yield block.core, empty_pixels((block.core.height, block.core.width), plan.scene.identity.layers)
 
 
 def _require_unchanged(scene: FittedScene) -> None:

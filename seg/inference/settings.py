@@ -50,6 +50,8 @@ class PredictionSettings:
         on_unreadable: Treatment of unreadable tiles. stop: end the run of the scene. nodata: map them as nodata.
         interior: Map cropland without the edges of parcels, so that neighbouring parcels separate; for models with
             a boundary head.
+        screen: Do not compute parts of the scene that hold no cropland at the risk of the package's screener; they are
+            mapped as other. A file whose name ends in `_screened` shows them.
         existing: Treatment of existing maps: skip keeps maps of the same run (same scene, models and settings) and
             replaces all other maps; overwrite replaces all maps.
         restart: Discard the finished blocks of an unfinished run instead of continuing it.
@@ -75,6 +77,7 @@ class PredictionSettings:
     area_crs: str | None = None
     on_unreadable: Literal["stop", "nodata"] = "stop"
     interior: bool = False
+    screen: bool = False
     existing: Literal["skip", "overwrite"] = "skip"
     restart: bool = False
 

@@ -17,9 +17,9 @@ Weights = Literal["auto", "averaged", "raw"]
 """Choice of a checkpoint's weights; see `read_checkpoint`."""
 
 _PREFIX = "model."
-_OPTIONAL = ("f1_threshold", "area_threshold")
+_OPTIONAL = ("f1_threshold", "area_threshold", "cut")
 """Calibration values that are None if they could not be determined."""
-DATA_KEYS = ("CroplandDataModule", "UnlabelledDataModule")
+DATA_KEYS = ("CroplandDataModule", "UnlabelledDataModule", "CellDataModule")
 """Keys under which a checkpoint may hold the description of the training images: names of data modules."""
 
 _MAPPINGS = {

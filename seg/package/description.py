@@ -19,6 +19,7 @@ WEIGHTS = "model.safetensors"
 DESCRIPTION = "model.json"
 ONNX = "model.onnx"
 FEATURES = "features.safetensors"
+SCREENER = "screener.safetensors"
 QGIS = "qgis.onnx"
 FORMAT, FOREIGN_FORMAT = 3, 4
 """Format of a package with weights of this project, and of a package with a network of another program. Earlier
@@ -101,6 +102,7 @@ class ModelPackage:
             None if there is none.
         network: Origin of a network of another program, which has an ONNX file and no weight file. None for a network
             of this project.
+        screener_sha256: Hash of the screener's file (`seg.package.screener`); None if there is no screener.
     """
 
     architecture: Mapping[str, Any]
@@ -126,6 +128,7 @@ class ModelPackage:
     adaptation: Adaptation | None = None
     features_sha256: str | None = None
     network: ForeignNetwork | None = None
+    screener_sha256: str | None = None
 
     @property
     def normalises_scenes(self) -> bool:
@@ -269,6 +272,7 @@ _SCHEMA: Mapping[str, tuple[Callable[[Any], bool], str]] = {
         "an object with the kind of the teacher, or null",
     ),
     "features_sha256": (_or_none(_is_hash), "64 hexadecimal digits or null"),
+    "screener_sha256": (_or_none(_is_hash), "64 hexadecimal digits or null"),
     "adaptation": (_or_none(_is_adaptation), "an object with parent_sha256, scenes, mix and pixels, or null"),
     "network": (_or_none(_is_network), "an object with file, sha256, classes, cropland, scores and channels, or null"),
 }
@@ -278,8 +282,10 @@ def description_text(package: ModelPackage) -> str:
     """Content of the description file of a package."""
     labels = {str(value): name for value, name in LABEL_NAMES.items()}
     values = asdict(package)
-    if package.network is None:
-        del values["network"]  # unknown to earlier versions, which read all other values
+    # Earlier versions do not know these two names, and read packages without them.
+    for name in ("network", "screener_sha256"):
+        if values[name] is None:
+            del values[name]
     number = FORMAT if package.network is None else FOREIGN_FORMAT
     return json.dumps({"format": number, "labels": labels, **values}, indent=2) + "\n"
 

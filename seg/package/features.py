@@ -44,6 +44,11 @@ class FeatureDescription:
         """Distance that 1 % of the training windows exceed."""
         return float(np.quantile(self.distances, LIMIT))
 
+    @property
+    def deviations(self) -> Vectors:
+        """(F,) standard deviation of each feature."""
+        return np.asarray(np.sqrt(np.diag(self.covariance)), dtype=np.float64)
+
     def patch_distances(self, vectors: Vectors) -> Vectors:
         """Mahalanobis distance of each patch divided by the square root of F; about 1 for training images."""
         whitened = np.linalg.solve(self._root, (vectors - self.mean).T)
@@ -86,6 +91,27 @@ def describe_features(windows: Sequence[Vectors]) -> FeatureDescription:
         for number in range(part, len(windows), parts):
             distances[number] = known.window_distance(windows[number])
     return FeatureDescription(*_moments(np.concatenate(windows)), np.sort(distances))
+
+
+def describe_cells(scenes: Sequence[Vectors]) -> FeatureDescription:
+    """Describe the cells of training scenes; `distances` then holds the distance of each cell.
+
+    The distances of each fifth of the scenes are measured from the other scenes, as by `describe_features`.
+
+    Args:
+        scenes: (N, F) features of the cells of each scene; N may be 0 in some scenes.
+
+    Raises:
+        ValueError: There are fewer than two cells.
+    """
+    if sum(map(len, scenes)) < 2:
+        raise ValueError(f"{sum(map(len, scenes))} cells; wanted at least 2")
+    found = []
+    for part in range(min(PARTS, len(scenes))):
+        others = [scene for number, scene in enumerate(scenes) if number % PARTS != part]
+        known = np.concatenate(others if sum(map(len, others)) > 1 else scenes)
+        found += [FeatureDescription(*_moments(known), np.zeros(1)).patch_distances(s) for s in scenes[part::PARTS]]
+    return FeatureDescription(*_moments(np.concatenate(scenes)), np.sort(np.concatenate(found)))
 
 
 def _moments(vectors: Vectors) -> tuple[Vectors, Vectors]:

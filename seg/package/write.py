@@ -16,6 +16,7 @@ from seg.package.description import (
     FEATURES,
     ONNX,
     QGIS,
+    SCREENER,
     WEIGHTS,
     ModelPackage,
     description_text,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 NETWORKS = (WEIGHTS, ONNX)
 """Files that may hold the network of a package."""
 
-PACKAGE_FILES = (DESCRIPTION, *NETWORKS, *map(next_name, NETWORKS), FEATURES, QGIS)
+PACKAGE_FILES = (DESCRIPTION, *NETWORKS, *map(next_name, NETWORKS), FEATURES, QGIS, SCREENER)
 
 
 def write_package(
@@ -59,11 +60,7 @@ def write_package(
 
     from seg.models.receptive_field import receptive_field_radius
 
-    if checkpoint.task.get("task") == "pretext":
-        raise PackageError(
-            f"{checkpoint.path}: was trained to fill in images and cannot map; start a training on labels with "
-            f"--model.initial_weights={checkpoint.path}"
-        )
+    _require_mapping(checkpoint)
     cut = checkpoint.threshold(threshold)
     architecture = {"name": "segmenter", "arguments": dict(checkpoint.task["model"])}
     model = build_network(architecture, int(checkpoint.task["bands"]), checkpoint.weights, checkpoint.path)
@@ -96,6 +93,20 @@ def write_package(
     return package
 
 
+def _require_mapping(checkpoint: "Checkpoint") -> None:
+    """Reject checkpoints of tasks whose networks do not map cropland."""
+    path = checkpoint.path
+    if checkpoint.task.get("task") == "pretext":
+        raise PackageError(
+            f"{path}: was trained to fill in images and cannot map; train on labels from it with "
+            f"--model.initial_weights={path}"
+        )
+    if checkpoint.task.get("task") == "screen":
+        raise PackageError(
+            f"{path}: was trained to screen scenes and cannot map; add it to a package with --screener={path}"
+        )
+
+
 def write_derived(model: "Segmenter", package: ModelPackage, folder: Path) -> ModelPackage:
     """Write the package of a network that was derived from another package, for example by adapting its statistics.
 
@@ -120,6 +131,7 @@ def write_derived(model: "Segmenter", package: ModelPackage, folder: Path) -> Mo
         weights_sha256=hashlib.sha256(weights).hexdigest(),
         onnx_sha256=None,
         features_sha256=None,
+        screener_sha256=None,
     )
     replace_package(folder, weights, described)
     return described
@@ -160,7 +172,7 @@ def replace_package(folder: Path, network: bytes, package: ModelPackage) -> None
             with complete_in_claimed_folder(description) as temporary:
                 temporary.write_text(description_text(package), encoding="utf-8")
             (folder / next_name(name)).replace(folder / name)
-            for of_earlier_network in {WEIGHTS, ONNX, FEATURES, QGIS} - {name}:
+            for of_earlier_network in {WEIGHTS, ONNX, FEATURES, QGIS, SCREENER} - {name}:
                 (folder / of_earlier_network).unlink(missing_ok=True)
             remove_leftovers(folder, PACKAGE_FILES)
 

@@ -12,7 +12,7 @@ from seg.parcels.write_parcels import ParcelFile, write_parcels
 SUFFIX = ".gpkg"
 """Suffix of the files for many maps."""
 
-BESIDE = ("_probability", "_uncertainty", "_features", "_distance")
+BESIDE = ("_probability", "_uncertainty", "_screened", "_features", "_distance")
 """Endings of the names of other rasters that predict.py writes beside a class map."""
 
 

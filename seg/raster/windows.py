@@ -141,6 +141,14 @@ def window_grid(height: int, width: int, size: int, stride: int) -> Iterator[Win
             yield Window(left, top, min(size, width - left), min(size, height - top))
 
 
+def joined(first: Window, second: Window) -> Window:
+    """The smallest window that holds two windows."""
+    top, left = min(first.row_off, second.row_off), min(first.col_off, second.col_off)
+    bottom = max(first.row_off + first.height, second.row_off + second.height)
+    right = max(first.col_off + first.width, second.col_off + second.width)
+    return Window(left, top, right - left, bottom - top)
+
+
 def round_up(value: int, multiple: int) -> int:
     """The smallest multiple of `multiple` that is at least `value`."""
     return -(-value // multiple) * multiple

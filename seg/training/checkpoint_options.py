@@ -13,6 +13,7 @@ from seg.data.datamodule import CroplandDataModule
 from seg.errors import ConfigError, PackageError, listed
 from seg.models.config import ModelConfig, has_type
 from seg.package.checkpoint import Checkpoint
+from seg.package.screener import SCREEN
 from seg.raster.statistics import BandStatistics
 from seg.training.initial_weights import PRETEXT
 from seg.training.task_choice import DEFAULT_TASK, TASKS, task_of_checkpoint
@@ -49,7 +50,8 @@ def task_options(checkpoint: Checkpoint, task: str = DEFAULT_TASK) -> Options:
     options.pop("bands")
     # The checkpoint's weights replace the encoder's weights. An untrusted checkpoint must not cause a download or open
     # another file.
-    options["model"]["encoder_weights"] = None
+    if wrote is not TASKS[SCREEN]:
+        options["model"]["encoder_weights"] = None
     options.pop("initial_weights", None)
     return options
 
@@ -118,6 +120,11 @@ def with_overrides(
             f"{checkpoint.path}: was trained to fill in images, so it has no score; start a training on labels with "
             f"--model.initial_weights={checkpoint.path}, or add --task={PRETEXT}"
         )
+    if SCREEN in (wrote, task) and wrote != task:
+        raise ConfigError(
+            f"{checkpoint.path}: was trained by the task {wrote}, but the task is {task}; add --task={wrote} or its "
+            "configuration"
+        )
     options = task_options(checkpoint, task)
     for name, value in given.get("model", {}).items():
         # An older checkpoint lacks options that were added later; it was trained with their defaults.
@@ -128,7 +135,8 @@ def with_overrides(
         found = optimizer.get("name", "adamw")  # Older checkpoints, all from adamw, store no optimiser's name.
         _require_same(checkpoint.path, "model.optimizer.name", given["optimizer"]["name"], found, set())
     joined = _joined(options, given)
-    joined["model"]["encoder_weights"] = None
+    if task != SCREEN:
+        joined["model"]["encoder_weights"] = None
     joined.pop("initial_weights", None)  # the checkpoint's weights replace initial weights
     return joined
 

@@ -119,7 +119,7 @@ class CroplandCLI(LightningCLI):
             type=Literal[tuple(TASKS)],
             default=self.task,
             help="Learn from labels only (cropland), or also from a teacher and unlabelled scenes (student); or fill "
-            "in hidden parts of unlabelled scenes (pretext).",
+            "in hidden parts of unlabelled scenes (pretext); or find cells without cropland (screen).",
         )
         parser.set_defaults(
             {
@@ -223,8 +223,8 @@ class CroplandCLI(LightningCLI):
             has_logger = config.logger not in (False, [])
             callbacks += safeguards(self.datamodule.seed)
             callbacks += task_callbacks(self.task, options.panels)
-            # A pretext task trains no head, so maps of its network would show nothing.
-            panels = replace(options.panels, scenes=0) if self.task == "pretext" else options.panels
+            # A pretext trains no head, so maps of its network would show nothing; a screener maps no pixels.
+            panels = replace(options.panels, scenes=0) if self.task in ("pretext", "screen") else options.panels
             callbacks += tracking_callbacks(panels, self.datamodule, has_logger, options.ckpt_path)
         self.trainer_defaults["callbacks"] = callbacks
         try:

@@ -10,25 +10,38 @@ import yaml
 from seg.data.datamodule import CroplandDataModule
 from seg.data.unlabelled_module import UnlabelledDataModule
 from seg.errors import ConfigError
+from seg.training.cell_data import CellDataModule
+from seg.training.tasks.base import ScheduledTask
 from seg.training.tasks.cropland import CroplandTask
 from seg.training.tasks.pretext import PretextTask
+from seg.training.tasks.screen import ScreenTask
 from seg.training.tasks.student import StudentTask
 
-TASKS: dict[str, type[CroplandTask]] = {"cropland": CroplandTask, "student": StudentTask, "pretext": PretextTask}
+TASKS: dict[str, type[ScheduledTask]] = {
+    "cropland": CroplandTask,
+    "student": StudentTask,
+    "pretext": PretextTask,
+    "screen": ScreenTask,
+}
 """Tasks by name."""
+
+DATA: dict[str, type[CroplandDataModule]] = {"pretext": UnlabelledDataModule, "screen": CellDataModule}
+"""Data of a task, if not a dataset with masks: unlabelled scenes alone, or cells of scenes."""
 
 DEFAULT_TASK = "cropland"
 
 DEFAULTS: dict[str, dict[str, Any]] = {
     "student": {"data.views.count": 2},
     "pretext": {"checkpoint.monitor": "val/loss", "checkpoint.mode": "min"},
+    # The held-out scenes choose the cut of a screener. If they also chose the epoch, the risk would be understated.
+    "screen": {"checkpoint.monitor": "val/loss", "checkpoint.mode": "min", "checkpoint.save_top_k": 0},
 }
 """Default values of options by task, if they differ from the general default values."""
 
 
 def data_module(task: str) -> type[CroplandDataModule]:
-    """Class of a task's data: a dataset with masks, or unlabelled scenes alone."""
-    return UnlabelledDataModule if task == "pretext" else CroplandDataModule
+    """Class of a task's data."""
+    return DATA.get(task, CroplandDataModule)
 
 
 def wanted_task(words: Sequence[str]) -> str:

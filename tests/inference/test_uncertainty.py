@@ -122,4 +122,4 @@ def test_the_largest_deviation_is_stored_as_one_hundred() -> None:
     estimate = Estimate(np.array([[0.5, 0.2]], np.float32), np.array([[0.5, 0.1]], np.float32))
     pixels = layer_pixels(np.array([[True, True]]), estimate, 0.3)
     assert pixels.tolist() == [[[1, 0]], [[50, 20]], [[100, 20]]]
-    assert empty_pixels((1, 2), uncertainty=True).tolist() == [[[IGNORE, IGNORE]]] * 3
+    assert empty_pixels((1, 2), layers=3).tolist() == [[[IGNORE, IGNORE]]] * 3

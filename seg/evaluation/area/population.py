@@ -42,8 +42,14 @@ MOST_STRATA = 1000
 OUTSIDE = -1
 """Key of a pixel outside every stratum."""
 
-_KEYS_A_ZONE = 256
-"""Number of keys for each zone: the key of a stratum is 256 times its zone, plus its class."""
+_SCREENED = 256
+"""Added to the key of a stratum of screened pixels."""
+
+_KEYS_A_ZONE = 512
+"""Number of keys for each zone: the key of a stratum is 512 times its zone, plus its class, plus 256 if screened."""
+
+SCREENED_TAG, SCREENED_NAME = "SEG_SCREENED_PIXELS", "_screened"
+"""Tag of a map whose prediction left out screened pixels, and end of the name of the raster that shows them."""
 
 _NARROW = 1 << 20
 """Keys within this span are counted in an array, which is ten times faster than sorting."""
@@ -59,6 +65,7 @@ class StratumTally:
         zone: Value of the zone raster; None if there are no zones.
         pixels: Number of pixels.
         area_ha: Ground area in hectares.
+        screened: True for pixels that the prediction did not compute, but screened as other.
     """
 
     name: str
@@ -66,19 +73,22 @@ class StratumTally:
     zone: int | None
     pixels: int
     area_ha: float
+    screened: bool = False
 
 
 @dataclass(frozen=True)
 class Population:
-    """A class map, optionally divided into zones.
+    """A class map, optionally divided into zones, and into screened and computed pixels.
 
     Attributes:
         map: One band of whole numbers 0 to 254; nodata and 255 belong to no class.
         zones: Raster on the same grid with a whole number for each pixel; pixels without a number are left out.
+        screened: Raster on the same grid, 1 for screened pixels, as `predict.py --screen` writes.
     """
 
     map: Path
     zones: Path | None = None
+    screened: Path | None = None
 
     def grid(self) -> Grid:
         """Common grid of map and zones.
@@ -87,8 +97,9 @@ class Population:
             RasterError: A file cannot be read, or the grids differ.
         """
         grid = read_grid(self.map)
-        if self.zones is not None:
-            require_same_grid(read_grid(self.zones), grid)
+        for other in (self.zones, self.screened):
+            if other is not None:
+                require_same_grid(read_grid(other), grid)
         return grid
 
     def windows(self, title: str, size: int = WINDOW_SIZE) -> Iterator[tuple[Window, NDArray[np.int64]]]:
@@ -104,7 +115,10 @@ class Population:
         grid = self.grid()
         with ExitStack() as opened:
             class_map = opened.enter_context(open_raster(self.map))
-            zones = opened.enter_context(open_raster(self.zones)) if self.zones else None
+            zones, screened = (
+                None if path is None else opened.enter_context(open_raster(path))
+                for path in (self.zones, self.screened)
+            )
             cut = list(window_grid(grid.height, grid.width, size, size))
             for window in with_progress(cut, title, len(cut)):
                 keys, valid = _whole_numbers(class_map, class_band(class_map), window)
@@ -114,6 +128,8 @@ class Population:
                     numbers, zoned = _whole_numbers(zones, 1, window)
                     keys += numbers * _KEYS_A_ZONE
                     valid &= zoned
+                if screened is not None:
+                    keys[_whole_numbers(screened, 1, window)[0] == 1] += _SCREENED
                 keys[~valid] = OUTSIDE
                 yield window, keys
 
@@ -139,11 +155,14 @@ class Population:
             self._require_few(found)
         if not found:
             raise RasterError(f"{self.map}: has no pixel of any class{self._within()}; give a map with classes")
-        names = class_names(self.map, {key % _KEYS_A_ZONE for key in found})
+        names = class_names(self.map, {_label(key) for key in found})
         return [
             StratumTally(
-                name=names[key % _KEYS_A_ZONE] + (f", zone {key // _KEYS_A_ZONE}" if self.zones else ""),
-                label=key % _KEYS_A_ZONE,
+                name=names[_label(key)]
+                + (", screened" if _is_screened(key) else "")
+                + (f", zone {key // _KEYS_A_ZONE}" if self.zones else ""),
+                label=_label(key),
+                screened=_is_screened(key),
                 zone=key // _KEYS_A_ZONE if self.zones else None,
                 pixels=pixels,
                 area_ha=area / SQUARE_METRES_PER_HECTARE,
@@ -152,7 +171,7 @@ class Population:
         ]
 
     def _require_few(self, found: dict[int, tuple[int, float]]) -> None:
-        labels = {key % _KEYS_A_ZONE for key in found}
+        labels = {_label(key) for key in found}
         if len(labels) > MOST_CLASSES:
             raise RasterError(
                 f"{self.map}: has more than {MOST_CLASSES} different values; wanted a map of classes, not of "
@@ -166,8 +185,28 @@ class Population:
 
 
 def key(stratum: StratumTally) -> int:
-    """Number of a stratum in the arrays of `Population.windows`: 256 times the zone, plus the class."""
-    return stratum.label + (stratum.zone or 0) * _KEYS_A_ZONE
+    """Number of a stratum in the arrays of `Population.windows`, as described at `_KEYS_A_ZONE`."""
+    return stratum.label + stratum.screened * _SCREENED + (stratum.zone or 0) * _KEYS_A_ZONE
+
+
+def _label(key: int) -> int:
+    return key % _SCREENED
+
+
+def _is_screened(key: int) -> bool:
+    return key % _KEYS_A_ZONE >= _SCREENED
+
+
+def screened_pixels(path: Path) -> Path | None:
+    """Raster of the screened pixels beside a map; None if no pixel of the map was screened, or without such a file.
+
+    Raises:
+        RasterError: The map cannot be opened.
+    """
+    with open_raster(path) as dataset:
+        count = dataset.tags().get(SCREENED_TAG, "0")
+    beside = path.with_name(f"{path.stem}{SCREENED_NAME}{path.suffix}")
+    return beside if count != "0" and beside.is_file() else None
 
 
 def numbered(keys: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

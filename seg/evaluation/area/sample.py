@@ -56,7 +56,7 @@ def sample_map(population: Population, output: Path, settings: SampleSettings) -
         map=str(population.map),
         map_sha256=raster_sha256(population.map),
         grid=grid,
-        settings={"zones": str(population.zones) if population.zones else None} | asdict(settings),
+        settings=_sources(population) | asdict(settings),
         classes=classes,
         strata=strata,
         ids=np.arange(1, len(drawn.row) + 1),
@@ -78,6 +78,12 @@ def sample_map(population: Population, output: Path, settings: SampleSettings) -
     print(f"written: {output}; fill its column 'reference' with {_named_classes(design)}")
     print(f"written: {design_path(output)}; it contains the mapped classes, so do not give it to interpreters")
     return design
+
+
+def _sources(population: Population) -> dict[str, str | None]:
+    """Rasters that divide the map into strata, as plain values."""
+    named = {"zones": population.zones, "screened": population.screened}
+    return {name: None if path is None else str(path) for name, path in named.items()}
 
 
 def _require_new(path: Path) -> None:

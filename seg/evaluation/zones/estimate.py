@@ -85,8 +85,10 @@ def estimate_zones(
 
 
 def _strata_by_zone(prediction: Path, zones: Zones, interpreted: InterpretedSample, points: Path) -> Counts:
-    drawn_zones = interpreted.drawn.get("zones")
-    population = Population(prediction, Path(str(drawn_zones)) if drawn_zones else None)
+    drawn_zones, screened = (
+        Path(str(path)) if (path := interpreted.drawn.get(name)) else None for name in ("zones", "screened")
+    )
+    population = Population(prediction, drawn_zones, screened)
     try:
         population.grid()
     except RasterError as error:

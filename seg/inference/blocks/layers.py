@@ -9,6 +9,8 @@ from seg import __version__
 from seg.inference.compute.predictor import Estimate
 from seg.inference.identity import RUN_TAG
 from seg.inference.planning.plan import Plan
+from seg.inference.screening.applying import ScreenedPixels
+from seg.inference.screening.tally import ScreenedTally
 from seg.labels import CROPLAND, IGNORE, LABEL_COLOURS, OTHER
 from seg.raster.chips import BoolMask
 from seg.raster.writing.block_store import BlockPixels
@@ -33,36 +35,53 @@ _SHOWN = (
 """Values of a run's record that become tags of the maps."""
 
 
-def layer_pixels(valid: BoolMask, estimate: Estimate, threshold: float) -> BlockPixels:
-    """Encode an estimate as (layers, H, W) uint8: classes, percent and, if estimated, uncertainty.
+def layer_pixels(
+    valid: BoolMask, estimate: Estimate, threshold: float, screening: ScreenedPixels | None = None
+) -> BlockPixels:
+    """Encode an estimate as (layers, H, W) uint8: classes, percent and, if present, uncertainty and screened pixels.
+
+    Screened pixels are other, with the probability of the screener, and have no uncertainty.
 
     Args:
         valid: (H, W) bool; invalid pixels become 255.
-        estimate: The estimate of the same pixels.
+        estimate: The estimate of the same pixels; its values in screened pixels do not matter.
         threshold: Probability above which a pixel is cropland.
+        screening: Result of screening for the same pixels; None without a screener.
     """
-    pixels = np.empty((2 if estimate.deviation is None else 3, *valid.shape), dtype=np.uint8)
+    layers = 2 + (estimate.deviation is not None) + (screening is not None)
+    pixels = np.empty((layers, *valid.shape), dtype=np.uint8)
     pixels[0] = np.where(estimate.probability > threshold, np.uint8(CROPLAND), np.uint8(OTHER))
     pixels[1] = np.rint(estimate.probability * 100)
     if estimate.deviation is not None:
         pixels[2] = np.rint(estimate.deviation * DEVIATION_STEPS)
+    if screening is not None:
+        pixels[0][screening.screened] = OTHER
+        np.copyto(pixels[1], screening.percent, where=screening.screened)
+        if estimate.deviation is not None:
+            pixels[2][screening.screened] = IGNORE
+        pixels[-1] = screening.screened
     np.copyto(pixels, np.uint8(IGNORE), where=~valid)
     return pixels
 
 
-def empty_pixels(shape: tuple[int, int], uncertainty: bool) -> BlockPixels:
+def empty_pixels(shape: tuple[int, int], layers: int) -> BlockPixels:
     """The (layers, H, W) pixels of a core without valid pixels.
 
     Args:
         shape: Height and width of the core.
-        uncertainty: Add a third layer.
+        layers: Number of maps.
     """
-    return np.full((3 if uncertainty else 2, *shape), IGNORE, dtype=np.uint8)
+    return np.full((layers, *shape), IGNORE, dtype=np.uint8)
 
 
-def map_descriptions(plan: Plan) -> list[CogLayer]:
-    """Description, nodata, scale, colours and tags of each map, in the order of the store's layers."""
-    tags = map_tags(plan)
+def map_descriptions(plan: Plan, screened: ScreenedTally | None = None) -> list[CogLayer]:
+    """Description, nodata, scale, colours and tags of each map, in the order of the store's layers.
+
+    Args:
+        plan: Plan of the scene.
+        screened: Blocks and pixels that were screened; None without a screener.
+    """
+    tags = map_tags(plan) | ({} if screened is None else screened.tags)
     classes = CogLayer(
         nodata=IGNORE,
         description="cropland",
@@ -77,7 +96,13 @@ def map_descriptions(plan: Plan) -> list[CogLayer]:
         scale=1 / DEVIATION_STEPS,
         tags={**tags, "UNITS": "percent of 0.5, the largest possible standard deviation"},
     )
-    return [classes, probability, uncertainty][: 3 if plan.scene.identity.uncertainty else 2]
+    shown = CogLayer(
+        nodata=IGNORE,
+        description="screened pixels, which were mapped as other without computing them",
+        tags={**tags, "UNITS": "0 computed, 1 screened"},
+    )
+    identity = plan.scene.identity
+    return [classes, probability] + [uncertainty] * identity.uncertainty + [shown] * (identity.screening is not None)
 
 
 def map_tags(plan: Plan) -> dict[str, str]:

@@ -7,6 +7,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from rasterio.io import DatasetReader
 
 from seg.inference.blocks.layers import empty_pixels, layer_pixels
@@ -14,7 +15,8 @@ from seg.inference.blocks.pieces import start_core
 from seg.inference.compute.predictor import Estimate, PendingEstimate, Predictor
 from seg.inference.identity import RunIdentity
 from seg.inference.planning.plan import Plan, Report
-from seg.inference.reading import BlockReader, block_reader
+from seg.inference.reading import BlockData, BlockReader, block_reader
+from seg.inference.screening.applying import ScreenedPixels
 from seg.raster.chips import BoolMask, Chip
 from seg.raster.gdal_options import gdal_options
 from seg.raster.grid import open_raster
@@ -98,20 +100,22 @@ class _StartedBlock:
     Attributes:
         block: The windows of the block.
         valid: (H, W) validity of the core.
-        pending: Function that waits for the estimate of the core; None if no pixel of the core is valid.
+        pending: Function that waits for the estimate of the core; None if no pixel of the core is valid and unscreened.
+        screening: Result of screening for the core; None without a screener.
     """
 
     block: Block
     valid: BoolMask
     pending: PendingEstimate | None
+    screening: ScreenedPixels | None = None
 
     def estimate(self) -> Estimate | None:
-        """Wait for the estimate of the core; None if no pixel is valid."""
+        """Wait for the estimate of the core; None if no pixel was computed."""
         return None if self.pending is None else self.pending()
 
 
 def _start_ahead(
-    chips: Iterator[tuple[Block, Chip]], plan: Plan, predictor: Predictor, zeros: "_ZeroPixels"
+    chips: Iterator[BlockData], plan: Plan, predictor: Predictor, zeros: "_ZeroPixels"
 ) -> Iterator[_StartedBlock]:
     """Start blocks, and yield each block as soon as `predictor.ahead` further blocks are started."""
     # A single block has no halo, but its pieces need one. If the user chose the block size, blocks are not divided into
@@ -119,25 +123,42 @@ def _start_ahead(
     needed = plan.halo if plan.divided else predictor.receptive_field
     halo = needed if plan.scene.identity.asked_block_size == "auto" else None
     waiting: deque[_StartedBlock] = deque()
-    for block, chip in chips:
+    for block, chip, screening in chips:
         core = block.core_within_read
         valid = chip.valid[core]
         pending = None
         if valid.any():
             zeros.add(chip, core)
-            pending = start_core(predictor, chip, block, halo)
-        waiting.append(_StartedBlock(block, valid, pending))
+            wanted = chip if screening is None else _without(chip, core, screening)
+            if wanted.valid[core].any():
+                pending = start_core(predictor, wanted, block, halo)
+        waiting.append(_StartedBlock(block, valid, pending, screening))
         if len(waiting) > predictor.ahead:
             yield waiting.popleft()
     yield from waiting
 
 
+def _without(chip: Chip, core: tuple[slice, slice], screening: ScreenedPixels) -> Chip:
+    """A chip in which screened pixels of the core count as invalid, so that pieces leave them out."""
+    valid = chip.valid.copy()
+    valid[core] &= ~screening.screened
+    return Chip(chip.image, valid)
+
+
 def _write(store: BlockStore, started: _StartedBlock, estimate: Estimate | None, identity: RunIdentity) -> None:
-    if estimate is None:
-        pixels = empty_pixels(started.valid.shape, identity.uncertainty)
+    valid = started.valid
+    if not valid.any():
+        pixels = empty_pixels(valid.shape, identity.layers)
     else:
-        pixels = layer_pixels(started.valid, estimate, identity.threshold)
+        found = _nothing(valid.shape, identity.uncertainty) if estimate is None else estimate
+        pixels = layer_pixels(valid, found, identity.threshold, started.screening)
     store.write(started.block.name, pixels)
+
+
+def _nothing(shape: tuple[int, int], uncertainty: bool) -> Estimate:
+    """Estimate of a core whose valid pixels are all screened."""
+    zeros = np.zeros(shape, np.float32)
+    return Estimate(zeros, zeros if uncertainty else None)
 
 
 class _ZeroPixels:
@@ -180,9 +201,9 @@ class _Reader:
         self._handles.enter_context(gdal_options(cache=None))
         return self._handles.enter_context(self.source.open(scene))
 
-    def start(self, block: Block) -> Future[Chip]:
-        """Queue a block for reading."""
-        return self._thread.submit(lambda: self.source.read(self._dataset.result(), block))
+    def start(self, block: Block) -> Future[BlockData]:
+        """Queue a block for reading and screening."""
+        return self._thread.submit(lambda: self.source.read_screened(self._dataset.result(), block))
 
     def close(self) -> None:
         """Close the handle, in the thread that opened it."""
@@ -213,21 +234,19 @@ class Readers:
         for source in self.sources:
             source.damaged, source.nodata_found, source.void_found = 0, False, False
 
-    def read_ahead(self, blocks: Sequence[Block]) -> Generator[tuple[Block, Chip], None, None]:
-        """Yield each block with its pixels, while the threads read the next blocks."""
-        ahead: deque[tuple[Block, Future[Chip]]] = deque()
+    def read_ahead(self, blocks: Sequence[Block]) -> Generator[BlockData, None, None]:
+        """Yield the pixels of each block, while the threads read the next blocks."""
+        ahead: deque[Future[BlockData]] = deque()
         try:
             for block in blocks:
-                ahead.append((block, self._readers[block.row % len(self._readers)].start(block)))
+                ahead.append(self._readers[block.row % len(self._readers)].start(block))
                 if len(ahead) > len(self._readers):
-                    earlier, chip = ahead.popleft()
-                    yield earlier, chip.result()
+                    yield ahead.popleft().result()
             while ahead:
-                earlier, chip = ahead.popleft()
-                yield earlier, chip.result()
+                yield ahead.popleft().result()
         finally:
-            for _, chip in ahead:
-                chip.cancel()
+            for data in ahead:
+                data.cancel()
 
     def close(self) -> None:
         """Close the handles of all threads, and end the threads."""

@@ -49,7 +49,7 @@ def predict_on_cluster(
         IncompleteError: Some of several scenes were not mapped, blocks failed, or the scheduler is lost.
         SegError: An argument is invalid, or the only scene cannot be mapped.
     """
-    jobs = jobs_of(inputs, output, settings[0].uncertainty)
+    jobs = jobs_of(inputs, output, settings[0].uncertainty, settings[0].screen)
     packages = [read_package(folder) for folder in models]
     require_alike([str(folder) for folder in models] if len(models) > 1 else [MODEL], packages)
     for job in jobs:

@@ -127,8 +127,8 @@ def predictor_of(recipe: Recipe) -> Predictor:
         UnfitError: This worker cannot load the models.
     """
     settings = recipe.settings
-    needed = (recipe.models, recipe.compute, settings.tta, settings.uncertainty, settings.interior, layers_of(settings))
-    key = repr(needed)
+    chosen = (settings.tta, settings.uncertainty, settings.interior, settings.screen, layers_of(settings))
+    key = repr((recipe.models, recipe.compute, *chosen))
     if key not in _PREDICTORS:
         _PREDICTORS.clear()
         deadline = time.monotonic() + PATIENCE
@@ -167,10 +167,12 @@ def _require_same_models(predictor: Predictor, shared: SharedPlan) -> None:
         __version__,
         tuple(package.weights_sha256 for package in predictor.packages),
         tuple(member.backend.name for member in predictor.members),
+        "none" if predictor.screener is None else predictor.screener.sha256,
     )
     identity = shared.identity
     wanted: tuple[str | tuple[str, ...], ...] = (identity.version, identity.model, identity.backend)
-    for name, one, other in zip(("version", "model", "backend"), found, wanted, strict=True):
+    wanted += (identity.screening or "none",)
+    for name, one, other in zip(("version", "model", "backend", "screener"), found, wanted, strict=True):
         if one != other:
             raise UnfitError(
                 f"its {name} is {_shown(one)}, but the run was planned with {_shown(other)}; "

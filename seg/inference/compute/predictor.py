@@ -12,6 +12,7 @@ from seg.inference.augmentation import TestTimeAugmentation
 from seg.inference.compute.backends import Pending, Probability
 from seg.inference.compute.member import Member
 from seg.package.description import ModelPackage
+from seg.package.screener import Screener
 from seg.raster.chips import FloatImage
 from seg.raster.statistics import BandStatistics
 from seg.raster.windows import round_up
@@ -86,6 +87,7 @@ class Predictor:
         members: The models; each view of each model has the same weight.
         augmentation: The views.
         uncertainty: Compute the standard deviation over views and models too.
+        screener: Finds cells of a scene that need no computing; None to compute all.
 
     Attributes:
         alignment: Alignment in pixels: the first row and column of a window must be multiples of this number.
@@ -95,11 +97,16 @@ class Predictor:
     """
 
     def __init__(
-        self, members: Sequence[Member], augmentation: TestTimeAugmentation, uncertainty: bool = False
+        self,
+        members: Sequence[Member],
+        augmentation: TestTimeAugmentation,
+        uncertainty: bool = False,
+        screener: Screener | None = None,
     ) -> None:
         self.members = tuple(members)
         self.augmentation = augmentation
         self.uncertainty = uncertainty
+        self.screener = screener
         self.alignment = math.lcm(*(augmentation.alignment(member.package.stride) for member in members))
         if uncertainty and self.views < 2:
             raise ConfigError(

@@ -89,6 +89,8 @@ def fit_scene(scene: Path, predictor: Predictor, settings: PredictionSettings) -
         scene_std=None if found is None else found.std,
         asked_block_size=settings.block_size,
         asked_halo=settings.halo,
+        screening=None if predictor.screener is None else predictor.screener.sha256,
+        screening_risk=None if predictor.screener is None else predictor.screener.alpha,
     )
     return FittedScene(grid, area, identity)
 

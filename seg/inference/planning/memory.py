@@ -74,6 +74,8 @@ def bytes_per_pixel(predictor: Predictor) -> float:
     # Memory holds four blocks: two are read ahead, one is computed, and one is written. If there are several views,
     # memory also holds the running mean of the probabilities and the probability of one view.
     held = 4 * (4 * len(predictor.fill) + 4 + 2 * predictor.uncertainty)
+    if predictor.screener is not None:
+        held += 4 * (1 + 1 + 1) + 12  # Two maps and a mask of each block, and the bands that are averaged.
     largest = max(1.0, *predictor.augmentation.scales)
     return network * largest**2 * (1 + predictor.ahead) + held
 

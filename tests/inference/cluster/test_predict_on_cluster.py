@@ -2,17 +2,21 @@
 
 import json
 import re
+import shutil
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import rasterio
 
+from seg.package.screener import add_screener
 from seg.raster.writing.block_store import partial_folder
 from support.cluster import DaskProcesses
 from support.commands import Ran, run_command
 from support.scenes import write_scene
+from support.screeners import green_screener, write_half_green
 
 BLOCKS = ("--block-size=64", "--halo=16", "--threads=1")
 SIZES = {"a.tif": (300, 340), "b.tif": (200, 500), "c.tif": (64, 64)}
@@ -124,3 +128,23 @@ def wait_for(happens: Callable[[], bool]) -> None:
     while not happens():
         assert time.monotonic() < deadline
         time.sleep(0.001)
+
+
+def test_screened_maps_of_a_cluster_have_the_same_bytes_too(
+    cluster: DaskProcesses, onnx_package: Path, tmp_path: Path
+) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(onnx_package, model)
+    add_screener(model, green_screener())
+    scenes = tmp_path / "scenes"
+    scenes.mkdir()
+    scene = write_half_green(scenes / "a.tif", 300, 340, (slice(0, 150), slice(0, 200)))
+    with rasterio.open(scene, "r+") as dataset:
+        dataset.descriptions = ("", "", "")
+    alone = predict(model, scenes, tmp_path / "alone", "--screen=true")
+    ran = predict(model, scenes, tmp_path / "maps", "--screen=true", f"--cluster={cluster.address}")
+    assert (ran.status, ran.err) == (0, ""), cluster.log()
+    assert contents(tmp_path / "maps") == contents(tmp_path / "alone")
+    [line] = [line for line in ran.out.splitlines() if "screened as other" in line]
+    [same] = [line for line in alone.out.splitlines() if "screened as other" in line]
+    assert line.partition(";")[2] == same.partition(";")[2]

@@ -1,0 +1,1 @@
+"""Benchmark of screening: speed on a mosaic of held-out tiles, cropland lost, and risk over random splits."""
