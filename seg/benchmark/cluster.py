@@ -1,32 +1,30 @@
 """Speed of predictions on a cluster, and load of its scheduler, reported as text and JSON."""
 
-import io
+import subprocess
+import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
 
-from seg.benchmark.inference.engine import in_new_process
 from seg.benchmark.inference.packages import write_random
 from seg.benchmark.reporting import check_results, write_results
 from seg.benchmark.settings import ClusterBenchmarkSettings
 from seg.benchmark.subjects import choose_models, write_scene
-from seg.inference.cluster.command import predict_on_cluster
-from seg.inference.cluster.local_workers import begin_local_workers
-from seg.inference.cluster.settings import ClusterSettings
+from seg.errors import ConfigError
 from seg.inference.cluster.simulation import Simulation, simulate
-from seg.inference.command import predict
-from seg.inference.settings import ComputeSettings, PredictionSettings
-from seg.raster.folder import named_scenes
 from seg.terminal.progress import progress_bar
 from seg.terminal.text import number, text_table
 
 ALONE, ONE, TWO = "one process", "local:1", "local:2"
 """The ways to map the scenes; the last two are values of --cluster."""
+
+_COMMAND = "import sys; from seg.entry.program import main; sys.exit(main())"
+"""Python program that runs a command of `cropland-seg`."""
 
 POLL = 0.01
 """Time in seconds between two looks for a first block."""
@@ -92,7 +90,7 @@ def _timed(folder: Path, way: str, run: MapRun, settings: ClusterBenchmarkSettin
     output.mkdir()
     began = time.perf_counter()
     with _first_block(output, began, run.first):
-        in_new_process(map_scenes, folder, output, way, settings.memory)
+        map_scenes(folder, output, way, settings.memory)
     run.seconds.append(time.perf_counter() - began)
     found = sorted(output.iterdir())
     content = tuple(path.read_bytes() for path in found)
@@ -103,22 +101,24 @@ def _timed(folder: Path, way: str, run: MapRun, settings: ClusterBenchmarkSettin
 
 
 def map_scenes(folder: Path, output: Path, way: str, memory: float) -> None:
-    """Map the scenes of a folder with one thread in each process, and print nothing.
+    """Map the scenes of a folder with the command that users call, with one thread in each process.
 
     Args:
         folder: Folder with `model` and `scenes`.
         output: Folder for the maps.
         way: ALONE, ONE or TWO.
         memory: Memory limit of a process in GiB.
+
+    Raises:
+        ConfigError: The command failed.
     """
-    inputs = named_scenes([folder / "scenes"])
-    settings = PredictionSettings(memory=memory), ComputeSettings(threads=1, device="cpu")
-    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-        if way == ALONE:
-            predict([folder / "model"], inputs, output, *settings)
-        else:
-            begin_local_workers(way, [settings[1].library])
-            predict_on_cluster([folder / "model"], inputs, output, settings, ClusterSettings(cluster=way))
+    words = [f"--model={folder / 'model'}", f"--input={folder / 'scenes'}", f"--output={output}"]
+    words += [f"--memory={memory}", "--threads=1", "--device=cpu"]
+    words += [] if way == ALONE else [f"--cluster={way}"]
+    # A new interpreter imports only what the command needs; a process forked from this one would have PyTorch too.
+    ended = subprocess.run([sys.executable, "-c", _COMMAND, "predict", *words], capture_output=True, text=True)
+    if ended.returncode:
+        raise ConfigError(f"predict failed: {ended.stderr.strip()}")
 
 
 @contextmanager

@@ -103,7 +103,7 @@ def write_dataset(folder: Path, run: Run, settings: LabelsSettings) -> None:
 
 
 def _split(settings: LabelsSettings) -> tuple[Sequence[Scene], Sequence[Scene]]:
-    """Scenes for training and held-out scenes; scenes of the fold that is set aside are in neither list."""
+    """Training scenes, and held-out scenes; scenes of the fold that is set aside are in neither list."""
     scenes = [scene for scene in read_catalogue(settings.root, settings.folds) if scene.fold != settings.aside]
     held_out = [scene for scene in scenes if scene.fold == settings.fold]
     return [scene for scene in scenes if scene.fold != settings.fold], held_out
@@ -215,7 +215,8 @@ def _claim(folder: Path, settings: LabelsSettings) -> None:
         other = sorted(name for name in wanted if found.get(name) != wanted[name])
         if other:
             raise ConfigError(
-                f"{folder}: holds trainings with other settings ({', '.join(other)}); name another folder, or delete it"
+                f"{folder}: holds trainings with other settings ({', '.join(other)}); name another folder, "
+                "or delete this one"
             )
         return
     folder.mkdir(parents=True, exist_ok=True)

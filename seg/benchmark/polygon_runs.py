@@ -18,7 +18,8 @@ from seg.raster.chips import BoolMask
 from seg.raster.windows import window_grid
 
 FIELD_HEIGHT, FIELD_WIDTH = 65.536, 81.92
-"""Distance between fields in pixels; a map of 16384x16384 pixels has about 50,000 fields."""
+"""Height and width in pixels of a field with the path beside it. A map of 16384x16384 pixels has about 50,000
+fields."""
 _PATH = 0.06
 _POND = 0.06
 _TILE = 512

@@ -16,7 +16,8 @@ class Cells:
     """Cells of held-out scenes.
 
     Attributes:
-        scores: (N,) score of each cell; a cell is screened if its score is at most the cut.
+        scores: (N,) score of each cell; a cell is screened, so it is not computed, if its score is at
+            most the cut.
         cropland: (N,) labelled pixels of cropland in each cell.
         scene: (N,) number of the scene of each cell, from 0.
     """
@@ -46,14 +47,15 @@ def controlled_cut(cells: Cells, alpha: float, least: int) -> Control:
 
     The loss of a scene is its screened cropland minus alpha times its cropland; the expected loss of a new scene
     must be at most 0. The paper adds the largest possible loss of a new example to the losses of the held-out
-    examples. Adding the loss of a scene that is cropland only would forbid all screening with fewer than 1 / alpha
-    scenes. The largest loss of a single held-out scene is added instead. It grows with the cut, as the paper
-    demands, and bounds the loss of a new scene unless this scene is worse than every held-out scene.
+    examples. Here, this would be the loss of a screened scene of cropland only, which would forbid all screening with
+    fewer than 1 / alpha scenes. Instead, the largest screened cropland of a single held-out scene is added. It grows
+    with the cut, as the paper demands, and bounds the loss of a new scene unless this scene is worse than every
+    held-out scene.
 
     Args:
         cells: Cells of held-out scenes, with which the screener was not trained.
         alpha: Largest expected share of the cropland in screened cells, 0 to 1.
-        least: Smallest number of pixels to add.
+        least: Lower bound, in pixels, of the amount that is added to the losses of the held-out scenes.
     """
     order = np.argsort(cells.scores, kind="stable")
     scores, cropland, scene = cells.scores[order], cells.cropland[order], cells.scene[order]
@@ -70,7 +72,7 @@ def controlled_cut(cells: Cells, alpha: float, least: int) -> Control:
 
 
 def _largest_scene_loss(cropland: Numbers, scene: npt.NDArray[np.int64]) -> Numbers:
-    """(N,) largest cropland of one scene among the first 1, 2, ... cells."""
+    """(N,) for each n from 1 to N, the most cropland that a single scene has among the first n cells."""
     of_scene = np.empty(len(cropland))
     for number in np.unique(scene):
         cells = scene == number

@@ -237,8 +237,8 @@ class CroplandDataModule(L.LightningDataModule):
         """Read every file once, so that problems are reported before the first step.
 
         Raises:
-            DatasetError: A split is empty, a file does not fit, the training split lacks a class, or the held-out split
-                has no label.
+            DatasetError: A split is empty, an image is too large or differs from the others in bands or scale, the
+                training split lacks a class, or the held-out split has no label.
             RasterError: A file cannot be read, or a mask holds unknown values.
         """
         for name, scenes in (("training", self.training_scenes), ("held-out", self.held_out_scenes)):
@@ -251,7 +251,7 @@ class CroplandDataModule(L.LightningDataModule):
             for grid in self.grids:
                 require_loadable(grid, self.band_count)
         unlabelled = self._checked_unlabelled() if stage == "fit" and self.loads_views else []
-        if not self.by_scene:  # Otherwise, each scene may have its own units.
+        if not self.by_scene:  # With statistics of each scene, scenes may have their own units.
             require_one_scaling([*self.grids, *unlabelled], self.bands)
         _ = self._labels, self.statistics, self.teacher_maps, self.matching
         if stage == "fit":
@@ -354,7 +354,7 @@ class CroplandDataModule(L.LightningDataModule):
 
     @property
     def _shard(self) -> Shard:
-        """Share of this process, if the trainer has several processes."""
+        """Part of the samples that this process loads: all samples, unless the trainer has several processes."""
         return Shard(self.trainer.global_rank, self.trainer.world_size) if self.trainer else WHOLE
 
     @cached_property

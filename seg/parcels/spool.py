@@ -107,7 +107,7 @@ class Spool:
                 self._database.executemany(f"DELETE FROM {table} WHERE first_pixel = ?", ((pixel,) for pixel in within))
 
     def units(self) -> Iterator[tuple[int, Integers, Polygons]]:
-        """Number, first pixels and polygons of each unit."""
+        """Identifier of each unit of parcels, with the first pixels and the polygons of its parcels."""
         self._database.execute("CREATE INDEX by_unit ON parcels (unit)")
         for (unit,) in self._database.execute("SELECT DISTINCT unit FROM parcels ORDER BY unit"):
             query = "SELECT first_pixel, outline FROM parcels WHERE unit = ? ORDER BY first_pixel"

@@ -107,9 +107,9 @@ class RecomputeBatchNorm(L.Callback):
     """Before the last validation, replace running statistics by statistics of the whole training split.
 
     Running statistics lag behind the weights and depend mostly on the last few scenes. This callback averages over all
-    batches of the training split, which takes about a third of an epoch. The last validation and the last checkpoint
-    use these statistics, so validation must run at the end of the last epoch. List this callback after a callback that
-    averages weights, so that the averaged weights are used.
+    batches of the training split, which takes about a third of the time of an epoch. The last validation and the last
+    checkpoint use these statistics, so validation must run at the end of the last epoch. List this callback after a
+    callback that averages weights, so that the averaged weights are used.
 
     `torch.optim.swa_utils.update_bn` is not used, because it runs the network in training mode. Dropout would then
     change the statistics, but evaluation does not apply dropout.
@@ -170,7 +170,7 @@ class SyncRunningStatistics(L.Callback):
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Mapping[str, Any], batch_idx: int
     ) -> None:
-        """Store the statistics before the batch; a batch without names is padding and is not counted."""
+        """Store the statistics before the batch; a batch with an empty name is padding and is not counted."""
         if trainer.world_size > 1:
             self._before = _joined(_moving_norms(pl_module))
             self._counts = all(batch.get("name", [True]))
@@ -180,7 +180,7 @@ class SyncRunningStatistics(L.Callback):
         norms = _moving_norms(pl_module)
         if trainer.world_size == 1 or not norms:
             return
-        # At least 0.01, since the computation below divides by this share, and the share is 0 if the momentum is 1.
+        # `kept` is at least 0.01, since the next line divides by its power, and it would be 0 for a momentum of 1.
         kept = torch.cat([torch.full_like(each, max(1 - (norm.momentum or 0.0), 0.01)) for norm, each in _pairs(norms)])
         share = (_joined(norms) - kept * self._before) / kept**trainer.global_rank
         packed = torch.cat([share, share.new_ones(1)]) * self._counts

@@ -37,8 +37,8 @@ CALLBACK_KEYS: dict[str, type[Callback]] = {
     "warmup_layers": WarmupLayers,
     "warmup_data": WarmupData,
     "warmup_loss": WarmupLoss,
-    # batch_norm comes after warmup_layers, which puts the norms of a released stage into training mode. batch_norm may
-    # then freeze these norms.
+    # batch_norm comes after warmup_layers, which unfreezes stages of the network and puts their norms into training
+    # mode. batch_norm may then freeze these norms.
     "batch_norm": FreezeBatchNorm,
 }
 """Callbacks by their key on the command line. With default settings, only `warmup` has an effect."""

@@ -17,9 +17,9 @@ from seg.benchmark.settings import ConvolutionSettings
 from seg.terminal.text import number, text_table
 
 LEGEND = """MB moved: each convolution reads its input and weights once and writes its output once, in float32. GMAC/s
-and x faster are measured in the faster float32 layout. x fewer MACs and x faster compare a convolution with the
-standard or the transposed convolution. roofline ms: max(MACs / peak GMAC/s, bytes / peak GB/s) and the limit that
-applies; for two convolutions, the sum of their times."""
+and x faster are measured in the faster float32 layout. x fewer MACs and x faster compare transposed kinds
+with the transposed convolution, and all others with the standard convolution. roofline ms: max(MACs / peak GMAC/s,
+bytes / peak GB/s), with the larger of the two limits; for a kind of two convolutions, the sum over both."""
 
 SPEEDUP_SHARE = 0.9
 """A convolution with n times fewer parameters counts as n times as fast if its speed-up is at least this share of n."""

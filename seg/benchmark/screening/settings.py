@@ -15,12 +15,13 @@ class ScreeningSettings:
         root: The dataset of labelled tiles.
         fold: Fold whose tiles make the mosaics; the screener is not trained with them.
         folds: Number of folds.
-        calibration: Folds whose tiles determine the cut of the screener; the other folds train it.
-        side: Blocks of 1024 pixels along each side of a mosaic.
-        empty: Shares of the blocks that hold no cropland; one mosaic for each.
+        calibration: Folds whose tiles determine the screener's cut. The screener is trained with all folds but
+            these and `fold`.
+        side: Number of blocks along each side of a mosaic; a block has 1024 x 1024 pixels.
+        empty: Share of a mosaic's blocks that hold no cropland; one mosaic is made for each value.
         scattered: Put the blocks without cropland at random places instead of into the upper rows.
-        splits: Number of random splits of the tiles that the screener was not trained with.
-        model: Name of a model of the family, as `benchmark.py models` lists them.
+        splits: Number of random splits, into calibration and test, of the tiles that the screener was not trained with.
+        model: Model that maps the mosaics, by a name that `benchmark.py models` lists.
         config: Configuration of the screener's training.
         options: Further options of this training, as [--a=1,--b=2].
         memory: Memory limit in GiB for an automatic block size, or null, as in `PredictionSettings`.

@@ -23,7 +23,7 @@ class SplitRisk:
     Attributes:
         splits: Number of splits.
         loss: Mean share of the test tiles' cropland in screened cells.
-        coverage: Share of the splits in which this share is at most alpha.
+        coverage: Share of the splits in which screened cells hold at most the share alpha of the test tiles' cropland.
         screened: Mean share of the test tiles' cells that are screened.
     """
 
@@ -37,7 +37,7 @@ def split_risk(screener: Screener, tiles: Sequence[Tile], splits: int) -> SplitR
     """Choose the cut of a screener on a random half of the tiles, and measure the loss on the other half, many times.
 
     Args:
-        screener: The screener; its own cut does not count.
+        screener: The screener; its stored cut is not used.
         tiles: Tiles with which the screener was not trained.
         splits: Number of splits.
     """

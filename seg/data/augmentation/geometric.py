@@ -114,7 +114,7 @@ class Coarsen(ImageTransform):
     used.
 
     Args:
-        resolution: Coarsest resolution: pixels become up to 1 + resolution times as large.
+        resolution: Coarsest resolution: the sides of pixels become up to 1 + resolution times as long.
         p: Share of changed samples.
         dates: Date of each band, from `seg.raster.date_bands.dates_of`.
     """

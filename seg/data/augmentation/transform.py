@@ -16,8 +16,8 @@ Params = dict[str, Any]
 """Random choices of a transform for one sample, by the argument names of its `apply`."""
 
 TARGETS = {"valid": "mask", "percent": "mask", "missing": "mask"}
-"""Targets in addition to image and mask. albumentations treats validity, a teacher's percents and missing dates like
-masks."""
+"""Targets in addition to image and mask. albumentations treats validity, the percents of a teacher's map and missing
+dates like masks."""
 
 
 def as_data(sample: Sample) -> Data:

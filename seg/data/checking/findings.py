@@ -36,18 +36,18 @@ class Finding:
 
 
 def error(kind: str, file: Path, message: str) -> Finding:
-    """A finding that would stop training or make it learn from wrong data.
+    """A finding about a problem that would stop training, or make it learn from wrong data.
 
     Args:
         kind: Short name of the finding.
         file: File or folder with the problem.
-        message: Message without the file, or the message of an exception, which may begin with the file.
+        message: Message without the name of the file. The message of an exception may begin with this name.
     """
     return Finding(Severity.ERROR, kind, file, _line(file, message))
 
 
 def warning(kind: str, file: Path, message: str) -> Finding:
-    """A finding that is probably a mistake; arguments as for `error`."""
+    """A finding about a probable mistake in the dataset; arguments as for `error`."""
     return Finding(Severity.WARNING, kind, file, _line(file, message))
 
 

@@ -132,7 +132,7 @@ def _image_findings(scene: Scene, grid: Grid, pixels: PixelSummary, reading: Rea
         yield from _alpha_findings(scene, image, reading)
     if infinite:
         message = (
-            f"has {infinite} values that are infinite or above {NO_DATA_FROM:.0e} and not marked as nodata; "
+            f"has {infinite} values that are infinite or beyond ±{NO_DATA_FROM:.0e} and not marked as nodata; "
             "replace them by the nodata value, or name their value with --nodata, such as --nodata=-3.4028235e+38"
         )
         yield error("infinite", scene.image, message)
@@ -149,7 +149,7 @@ def _image_findings(scene: Scene, grid: Grid, pixels: PixelSummary, reading: Rea
         yield warning("constant-image", scene.image, message)
     elif pixels.constant:
         names = _bands([reading.bands[place] for place in pixels.constant])
-        message = f"{names} has a single value and carries no information; leave it out with --bands"
+        message = f"every valid pixel has the same value in {names}; leave out what carries no information, with --bands"
         yield warning("constant-band", scene.image, message)
     if pixels.zeros >= ZERO_SHARE * pixels.total:
         yield _zero_finding(scene, pixels)

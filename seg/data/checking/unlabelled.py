@@ -55,6 +55,7 @@ def leak_findings(
     for one, other in overlapping([*held_out, *unlabelled]):
         if one.scene.fold == fold and other.scene.fold == NO_FOLD and other.scene.image not in copies:
             message = (
-                f"is unlabelled and overlaps {one.scene.image} of the held-out fold {fold}, so a model would learn"
+                f"is unlabelled and overlaps {one.scene.image} of the held-out fold {fold}, so a model would be "
+                "trained where it is tested; leave the scene out or crop it"
             )
-            yield error("unlabelled-overlap", other.scene.image, f"{message} from test ground; leave it out or crop it")
+            yield error("unlabelled-overlap", other.scene.image, message)

@@ -123,6 +123,6 @@ def overlap_note(unlabelled: Sequence[Grid], held_out: Sequence[Grid]) -> str:
     one, other = shared[0]
     return (
         f"note: {shown_name(grids[one].path)} overlaps held-out {grids[other].path} ({len(shared)} such pairs), so "
-        "training sees test ground without its labels and the scores may be too good; python scripts/prepare.py check "
-        "--unlabelled lists all\n"
+        "training sees the area of the test without its labels and the scores may be too good; "
+        "python scripts/prepare.py check --unlabelled lists all\n"
     )

@@ -76,8 +76,8 @@ def write_change_polygons(
     The polygons are ordered by their expected area of change, which is mean probability times area; without
     probabilities, by area. The columns are id (row and column of the first pixel), rank (from 1), change ("gained" or
     "lost"), area in hectares, perimeter in metres, and lon and lat (WGS 84) of a point within the polygon. If there are
-    probabilities, there are four more columns: mean_probability, unsupported_share (of the pixels), supported (true if
-    the mean is above the confidence) and expected_area in hectares.
+    probabilities, there are four more columns: mean_probability, unsupported_share (share of the pixels that the
+    probabilities do not support), supported (true if the mean is above the confidence) and expected_area in hectares.
 
     Args:
         change: The change map, with a CRS.

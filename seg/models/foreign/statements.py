@@ -51,7 +51,7 @@ class ClassScores:
 
 
 def reference_probability(found: npt.NDArray[np.float32], scores: ClassScores) -> npt.NDArray[np.float32]:
-    """Probability of cropland (1, H, W) from the scores of the original, (1, K, H, W)."""
+    """Probability of cropland (1, H, W) from the class scores (1, K, H, W) of the other program's network."""
     values = found.astype(np.float64)
     if scores.kind == "sigmoid" or scores.count == 1:
         one = values[:, scores.cropland[0]]

@@ -47,7 +47,8 @@ class WarmupLearningRate(L.Callback):
         if negative or not self.start_factors or not all(0 < factor <= 1 for factor in self.start_factors):
             length = f"epochs={epochs}" if steps is None and epochs is not None else f"steps={steps}"
             raise ConfigError(
-                f"{KEY} has {length}, start_factor={start_factor}; wanted steps >= 0 and 0 < start_factor <= 1"
+                f"{KEY} has {length}, start_factor={start_factor}; wanted steps or epochs >= 0, "
+                "and 0 < start_factor <= 1"
             )
         self.ramp = Ramp(KEY, DEFAULT_STEPS if steps is None and epochs is None else steps, epochs, shape)
         self._epoch = 0.0

@@ -86,7 +86,7 @@ def test_a_warm_up_of_no_steps_changes_nothing() -> None:
 
 @pytest.mark.parametrize(("steps", "start_factor"), [(-1, 0.1), (10, 0.0), (10, -0.5), (10, 1.1), (10, float("nan"))])
 def test_arguments_out_of_range_are_refused(steps: int, start_factor: float) -> None:
-    with pytest.raises(ConfigError, match="wanted steps >= 0 and 0 < start_factor <= 1"):
+    with pytest.raises(ConfigError, match="wanted steps or epochs >= 0, and 0 < start_factor <= 1"):
         WarmupLearningRate(steps=steps, start_factor=start_factor)
 
 
