@@ -26,7 +26,8 @@ for words in (
     ["prepare", "stats", f"--input={folder}/data"],
     ["train", "fit", f"--config={folder}/config.yaml"],
     ["export", f"--checkpoint={folder}/run/checkpoints/last.ckpt", f"--output={folder}/model"],
-    ["predict", f"--model={model}", f"--input={folder}/data/images/scene_0.tif", f"--output={folder}/map.tif"],
+    ["predict", f"--model={model}", f"--input={folder}/data/images/scene_0.tif", f"--output={folder}/map.tif",
+     "--any-unit=true"],
     ["evaluate", f"--prediction={folder}/map.tif", f"--reference={folder}/data/masks/scene_0.tif",
      f"--output={folder}/report", "--bootstrap=5"],
 ):

@@ -1,4 +1,4 @@
-"""Private names of lightning, jsonargparse and rasterio that `seg` relies on.
+"""Private names of lightning, jsonargparse, rasterio and distributed that `seg` relies on.
 
 A new version may rename them without notice, so `pyproject.toml` has upper bounds for these libraries. If a test fails
 after an upgrade, fix the file that it names; if all tests pass, raise the bound.
@@ -29,6 +29,7 @@ from support.project import ROOT
 from support.training import quiet_trainer
 
 USED = {
+    "seg/inference/cluster/local_workers.py": {"_forkserver_preload_set"},
     "seg/training/cli.py": {"_prepare_subcommand_kwargs", "_run_subcommand"},
     "seg/training/checkpoints/saving.py": {"_save_checkpoint", "_save_last_checkpoint", "_save_topk_checkpoint"},
     "seg/terminal/command_line.py": {"_actions", "_typehint"},
@@ -57,10 +58,11 @@ def test_no_other_private_name_is_used() -> None:
     assert {path: names for path, names in found.items() if names} == USED
 
 
-@pytest.mark.parametrize("library", ["lightning", "jsonargparse", "rasterio"])
+@pytest.mark.parametrize("library", ["lightning", "jsonargparse", "rasterio", "distributed"])
 def test_an_upper_bound_admits_only_tested_versions(library: str) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    [wanted] = [word for word in project["dependencies"] if re.match(rf"{library}\b", word)]
+    dependencies = [*project["dependencies"], *project["optional-dependencies"]["cluster"]]
+    [wanted] = [word for word in dependencies if re.match(rf"{library}\b", word)]
     bound = re.search(r"<([\d.]+)", wanted)
     assert bound is not None
     installed, below = (tuple(map(int, text.split("."))) for text in (version(library), bound[1]))
@@ -148,3 +150,14 @@ def test_rasterio_passes_gdal_errors_through(tmp_path: Path, write_raster: Calla
     with pytest.raises(CPLE_BaseError) as raised:
         rasterio.shutil.copy(source, tmp_path / "missing" / "copy.tif", driver="COG")
     assert not isinstance(raised.value, RasterioError)
+
+
+def test_dask_imports_nothing_for_a_server_of_workers_that_runs_already(monkeypatch: pytest.MonkeyPatch) -> None:
+    """distributed 2026.8 imports pandas and other packages to list them for the server, unless this name is True."""
+    utils, config = pytest.importorskip("distributed.utils"), pytest.importorskip("dask.config")
+    imported: list[str] = []
+    monkeypatch.setattr(utils.importlib, "import_module", imported.append)
+    monkeypatch.setattr(utils, "_forkserver_preload_set", True)
+    with config.set({"distributed.worker.multiprocessing-method": "forkserver"}):
+        utils.get_mp_context()
+    assert imported == []

@@ -149,7 +149,7 @@ def _image_findings(scene: Scene, grid: Grid, pixels: PixelSummary, reading: Rea
         yield warning("constant-image", scene.image, message)
     elif pixels.constant:
         names = _bands([reading.bands[place] for place in pixels.constant])
-        message = f"every valid pixel has the same value in {names}; leave out what carries no information, with --bands"
+        message = f"has the same value in every valid pixel of {names}, which tells nothing; leave it out with --bands"
         yield warning("constant-band", scene.image, message)
     if pixels.zeros >= ZERO_SHARE * pixels.total:
         yield _zero_finding(scene, pixels)

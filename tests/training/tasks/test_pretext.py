@@ -155,7 +155,7 @@ def test_a_training_on_labels_starts_from_all_layers_but_the_head(run: Path) -> 
 
 def test_a_checkpoint_of_a_pretext_cannot_map_and_has_no_score(run: Path, tmp_path: Path) -> None:
     checkpoint = run / "checkpoints" / "last.ckpt"
-    with pytest.raises(PackageError, match=r"start a training on labels with --model\.initial_weights="):
+    with pytest.raises(PackageError, match=r"train on labels from it with --model\.initial_weights="):
         write_package(read_checkpoint(checkpoint), tmp_path / "model")
     ran = run_command("train validate", f"--ckpt_path={checkpoint}", f"--data.root={tmp_path}")
     assert ran.status == 2
