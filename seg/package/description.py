@@ -102,7 +102,7 @@ class ModelPackage:
             None if there is none.
         network: Origin of a network of another program, which has an ONNX file and no weight file. None for a network
             of this project.
-        screener_sha256: Hash of the screener's file (`seg.package.screener`); None if there is no screener.
+        screener_sha256: Hash of the screener's file (`seg.package.screener`); None without a screener.
     """
 
     architecture: Mapping[str, Any]

@@ -115,7 +115,7 @@ def band_statistics(samples: Iterable[Pixels]) -> BandStatistics:
     """Mean and standard deviation of all samples together, one sample in memory at a time.
 
     Raises:
-        RasterError: There is no valid pixel, or a date has no valid pixel.
+        RasterError: No pixel is valid, or a date has no valid pixel.
     """
     return _of_training(_moments(sample) for sample in samples if sample.shape[1])
 
@@ -188,7 +188,7 @@ def statistics_of_parts(
         count: Second pass: calls `count_part` for each part. It is not called if the integers were counted.
 
     Raises:
-        RasterError: There is no valid pixel, or a date has no valid pixel.
+        RasterError: No pixel is valid, or a date has no valid pixel.
     """
     statistics = _of_training(
         moments for part in parts for moments in zip(part.sizes, part.means, part.squares, strict=True)

@@ -256,7 +256,7 @@ class _CellParts(Dataset[Example]):
 
 
 def _parts(cells: dict[Scene, npt.NDArray[np.float32]], scenes: Sequence[Scene], side: int | None) -> list[CellPart]:
-    """Parts of scenes with at most `side` cells along each axis; whole scenes if there is no side."""
+    """Parts of scenes with at most `side` cells along each axis; whole scenes if `side` is None."""
     found = []
     for scene in scenes:
         layers = cells[scene]

@@ -56,7 +56,7 @@ def finished_message(length: Namespace, path: str | None, trained: tuple[int, in
     Args:
         length: Arguments of the trainer.
         path: The checkpoint.
-        trained: Completed epochs and steps of the checkpoint; None if there is no checkpoint.
+        trained: Completed epochs and steps of the checkpoint; None without a checkpoint.
     """
     if trained is None:
         return ""

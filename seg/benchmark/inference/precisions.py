@@ -220,7 +220,7 @@ def time_forward(model: Path, settings: InferenceSettings, shape: tuple[int, int
         image = torch.randn(batch, BANDS, *shape, device=device)
         try:
             speed = image[:, 0].numel() / _seconds(network, image, mode, compiled) / 1e6
-        except (RuntimeError, ImportError) as error:  # Memory runs out, or there is no compiler.
+        except (RuntimeError, ImportError) as error:  # Memory runs out, or no compiler is installed.
             reason = " ".join(str(error).split())[:120]
             print(f"note: {mode.name}, {counted(batch, 'image')}: {reason}", file=sys.stderr)
             speed = None

@@ -54,7 +54,7 @@ def patches_without_cropland(tiles: Sequence[Tile], side: int = PATCH) -> list[T
     """Squares of tiles that hold no cropland and no pixel without a label.
 
     Raises:
-        DatasetError: There is no such square.
+        DatasetError: No square of this size is free of cropland.
     """
     found = []
     for tile in tiles:

@@ -57,9 +57,9 @@ class Bar:
         y: Upper edge of the bar in pixels.
         width: Length of the bar in pixels.
         after: Left end in pixels of the text, which follows the bar and the interval.
-        estimate: Horizontal position of the estimate in pixels; None if there is no estimate.
-        low: Position of the lower end of the interval; None if there is no estimate.
-        high: Position of the upper end of the interval; None if there is no estimate.
+        estimate: Horizontal position of the estimate in pixels; None without an estimate.
+        low: Position of the lower end of the interval; None without an estimate.
+        high: Position of the upper end of the interval; None without an estimate.
     """
 
     name: str

@@ -86,7 +86,7 @@ def read_zones(path: Path, grid: Grid, attribute: str | None = None) -> Zones:
     Raises:
         RasterError: The file cannot be read, has no CRS or no polygons, or zones overlap.
         NoOverlapError: No zone lies on the map.
-        ConfigError: There is no such column or no suitable column, or a feature has no name.
+        ConfigError: The column is missing, no column is suitable, or a feature has no name.
     """
     frame = read_features(path)
     frame = frame[frame.geometry.notna() & ~frame.geometry.is_empty]

@@ -170,7 +170,7 @@ def _bands(item: "pystac.Item", key: str, asset: "pystac.Asset") -> Iterator[Sou
 
 
 def _band_fields(fields: Fields) -> list[dict[str, object]]:
-    """Fields of each band of an asset, joined from all its lists of bands; one empty band if there is no list."""
+    """Fields of each band of an asset, joined from all its lists of bands; one empty band without a list."""
     lists = [fields.get(name) for name in ("eo:bands", "raster:bands", "bands")]
     found = [[band for band in bands if isinstance(band, dict)] for bands in lists if isinstance(bands, list) and bands]
     count = max(map(len, found), default=1)
