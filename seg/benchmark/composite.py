@@ -1,6 +1,5 @@
 """Time and memory of a median composite, compared with plain reading of its inputs and plain writing of its pixels."""
 
-import multiprocessing
 import tempfile
 import time
 from collections.abc import Callable
@@ -16,7 +15,7 @@ import rasterio.shutil
 from rasterio import Affine
 
 from seg.benchmark.settings import CompositeBenchmarkSettings
-from seg.benchmark.timing import Action, peak_memory_mib
+from seg.benchmark.timing import Action, in_new_process, peak_memory_mib
 from seg.imagery.composites.write import write_composite
 from seg.imagery.settings import CompositeSettings
 from seg.raster.gdal_options import gdal_options
@@ -99,9 +98,9 @@ def measure_composite(settings: CompositeBenchmarkSettings) -> CompositeRow:
         for _ in range(settings.repeats):
             # The runs are interleaved, so that other load on the machine slows all of them equally.
             for way, action in ways.items():
-                runs[way].append(_in_new_process(action))
+                runs[way].append(in_new_process(_timed, action))
                 if way == "composite" and not raw.exists():
-                    _in_new_process(partial(unpack, output, raw))
+                    in_new_process(unpack, output, raw)
                 bar.step()
     return CompositeRow(**{way: _median(found) for way, found in runs.items()})
 
@@ -177,11 +176,6 @@ def write_plainly(composite: Path, raw: Path) -> None:
         options = {"LEVEL": LEVEL, "PREDICTOR": "YES", "BLOCKSIZE": TILE, "RESAMPLING": "AVERAGE"}
         rasterio.shutil.copy(plain, cog, driver="COG", COMPRESS="DEFLATE", BIGTIFF="IF_SAFER", **options)
     plain.unlink()
-
-
-def _in_new_process(action: Action) -> Run:
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_timed, (action,))
 
 
 def _timed(action: Callable[[], None]) -> Run:

@@ -1,6 +1,5 @@
 """Synthetic maps of fields, and runs that polygonise them, each in a new process. Does not import torch."""
 
-import multiprocessing
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ import numpy as np
 import rasterio
 from rasterio.features import shapes
 
-from seg.benchmark.timing import peak_memory_mib
+from seg.benchmark.timing import in_new_process, peak_memory_mib
 from seg.labels import CROPLAND, IGNORE
 from seg.parcels.settings import PolygonSettings
 from seg.parcels.write_parcels import write_parcels
@@ -74,8 +73,7 @@ def measured(way: Callable[[Path], int], path: Path) -> PolygonRun:
         way: Function that polygonises, `as_parcels` or `as_shapes`.
         path: The map.
     """
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_timed, (way, path))
+    return in_new_process(_timed, way, path)
 
 
 def as_parcels(path: Path) -> int:

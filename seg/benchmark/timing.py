@@ -1,14 +1,18 @@
-"""Interleaved timings of several actions, and their medians; and the peak memory of a process."""
+"""Interleaved timings of several actions, and their medians; new processes, and their peak memory."""
 
 import math
 import time
 from collections.abc import Callable, Hashable, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
 Action = Callable[[], None]
 
 MOST_CALLS = 1000
@@ -93,6 +97,14 @@ def interleaved_medians(
             times[key].append(stopwatch.seconds(candidate, calls[key]))
             report()
     return {key: median(values) for key, values in times.items()}
+
+
+def in_new_process(
+    function: Callable[Arguments, Result], *arguments: Arguments.args, **keywords: Arguments.kwargs
+) -> Result:
+    """Call a function that is defined at module level in a new process, and return its result."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        return pool.submit(function, *arguments, **keywords).result()
 
 
 def peak_memory_mib() -> float:

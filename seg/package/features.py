@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -10,9 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from seg.errors import PackageError
-from seg.files import claimed, complete_in_claimed_folder, sha256, writing
-from seg.package.description import DESCRIPTION, FEATURES, ModelPackage, description_text
-from seg.package.read import read_package
+from seg.package.arrays import add_arrays, read_arrays
+from seg.package.description import FEATURES, ModelPackage
 
 Vectors = npt.NDArray[np.float64]
 """(N, F) pooled features, one vector for each patch of an image."""
@@ -140,22 +139,12 @@ def add_features(folder: Path, description: FeatureDescription) -> ModelPackage:
         PackageError: The package is missing or damaged.
         WriteError: The package cannot be written.
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import save_file
-
     values = {
         "mean": description.mean.astype(np.float32),
         "covariance": description.covariance.astype(np.float32),
         "distances": description.distances.astype(np.float32),
     }
-    with writing(folder, SafetensorError), claimed(folder, wait=True):
-        package = read_package(folder)
-        with complete_in_claimed_folder(folder / FEATURES) as unfinished:
-            save_file(values, unfinished)
-            described = replace(package, features_sha256=sha256(unfinished))
-        with complete_in_claimed_folder(folder / DESCRIPTION) as unfinished:
-            unfinished.write_text(description_text(described), encoding="utf-8")
-    return described
+    return add_arrays(folder, FEATURES, values, "features_sha256")
 
 
 def read_features(folder: Path, package: ModelPackage) -> FeatureDescription | None:
@@ -165,16 +154,12 @@ def read_features(folder: Path, package: ModelPackage) -> FeatureDescription | N
         PackageError: The file is missing or damaged, or its hash differs from the one in the package's description
             file.
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
     if package.features_sha256 is None:
         return None
-    path = folder / FEATURES
+    path, remedy = folder / FEATURES, "export the model again"
+    found = read_arrays(path, package.features_sha256, remedy)
     try:
-        if sha256(path) != package.features_sha256:
-            raise PackageError(f"{path}: is not the file that {folder / DESCRIPTION} describes; export the model again")
-        values = {name: value.astype(np.float64) for name, value in load_file(path).items()}
+        values = {name: value.astype(np.float64) for name, value in found.items()}
         return FeatureDescription(values["mean"], values["covariance"], values["distances"])
-    except (OSError, SafetensorError, KeyError) as error:
-        raise PackageError(f"{path}: missing or damaged ({error}); export the model again") from error
+    except KeyError as error:
+        raise PackageError(f"{path}: missing or damaged ({error}); {remedy}") from error

@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from seg.errors import PackageError
-from seg.files import claimed, complete_in_claimed_folder, sha256, writing
-from seg.package.description import DESCRIPTION, SCREENER, ModelPackage, description_text
+from seg.package.arrays import add_arrays, read_arrays
+from seg.package.description import SCREENER, ModelPackage
 from seg.package.read import read_package
 
 if TYPE_CHECKING:
@@ -171,17 +171,7 @@ def add_screener(folder: Path, screener: Screener) -> ModelPackage:
         PackageError: The package is missing or damaged.
         WriteError: The package cannot be written.
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import save_file
-
-    with writing(folder, SafetensorError), claimed(folder, wait=True):
-        package = read_package(folder)
-        with complete_in_claimed_folder(folder / SCREENER) as unfinished:
-            save_file(_arrays(screener), unfinished)
-            described = replace(package, screener_sha256=sha256(unfinished))
-        with complete_in_claimed_folder(folder / DESCRIPTION) as unfinished:
-            unfinished.write_text(description_text(described), encoding="utf-8")
-    return described
+    return add_arrays(folder, SCREENER, _arrays(screener), "screener_sha256")
 
 
 def _require_fit(folder: Path, package: ModelPackage, checkpoint: "Checkpoint") -> None:
@@ -230,16 +220,11 @@ def read_screener(folder: Path, package: ModelPackage) -> Screener | None:
         PackageError: The file is missing or damaged, or its hash differs from the one in the package's description
             file.
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
     if package.screener_sha256 is None:
         return None
-    path = folder / SCREENER
+    path, remedy = folder / SCREENER, "add the screener again"
+    values = read_arrays(path, package.screener_sha256, remedy)
     try:
-        if sha256(path) != package.screener_sha256:
-            raise PackageError(f"{path}: is not the file that {folder / DESCRIPTION} describes; add the screener again")
-        values = load_file(path)
         count = sum(name.startswith("weights") for name in values)
         limit, cut, alpha, scenes, screened, lost = values["numbers"].tolist()
         return Screener(
@@ -257,8 +242,8 @@ def read_screener(folder: Path, package: ModelPackage) -> Screener | None:
             lost=lost,
             sha256=package.screener_sha256,
         )
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise PackageError(f"{path}: missing or damaged ({error}); add the screener again") from error
+    except (KeyError, ValueError) as error:
+        raise PackageError(f"{path}: missing or damaged ({error}); {remedy}") from error
 
 
 Number = TypeVar("Number", int, float)

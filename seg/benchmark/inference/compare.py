@@ -9,20 +9,14 @@ from statistics import median
 import numpy as np
 import rasterio
 
-from seg.benchmark.inference.engine import (
-    EngineRun,
-    forward_speed,
-    in_new_process,
-    plain_copy,
-    run_engine,
-)
+from seg.benchmark.inference.engine import EngineRun, forward_speed, plain_copy, run_engine
 from seg.benchmark.inference.packages import write_pointwise, write_random
 from seg.benchmark.inference.peers import Peer, PeerRun, installed_peers
 from seg.benchmark.inference.precisions import measure_torch, torch_text
 from seg.benchmark.reporting import check_results, write_results
 from seg.benchmark.settings import InferenceSettings
 from seg.benchmark.subjects import choose_models, write_scene
-from seg.benchmark.timing import Action
+from seg.benchmark.timing import Action, in_new_process
 from seg.inference.settings import ComputeSettings, PredictionSettings
 from seg.terminal.progress import progress_bar
 from seg.terminal.text import number, text_table

@@ -4,26 +4,22 @@ This module does not import torch, so that memory is measured as in a deployment
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 import numpy as np
 import rasterio
 
+from seg.benchmark.timing import peak_memory_mib
 from seg.inference.command import load_predictor
 from seg.inference.compute.predictor import Predictor
 from seg.inference.planning.plan import Plan
 from seg.inference.scene import predict_scene
 from seg.inference.settings import ComputeSettings, PredictionSettings
 from seg.raster.writing.cog import LEVEL, TILE
-
-Arguments = ParamSpec("Arguments")
-Result = TypeVar("Result")
 
 FORWARD_SECONDS = 5.0
 """The forward pass is repeated for at least this number of seconds."""
@@ -50,14 +46,6 @@ class EngineRun:
     cut: str
     redundancy: float
     shape: tuple[int, int]
-
-
-def in_new_process(
-    function: Callable[Arguments, Result], *arguments: Arguments.args, **keywords: Arguments.kwargs
-) -> Result:
-    """Call a module's function in a new process and return its result."""
-    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-        return pool.submit(function, *arguments, **keywords).result()
 
 
 def run_engine(
@@ -152,10 +140,3 @@ def _kept(profile: Mapping[str, Any]) -> dict[str, Any]:
     return {
         key: profile[key] for key in ("dtype", "count", "height", "width", "crs", "transform", "nodata", "compress")
     }
-
-
-def peak_memory_mib() -> float:
-    """Peak resident memory of this process in MiB (Linux only)."""
-    status = Path("/proc/self/status").read_text(encoding="utf-8")
-    fields = dict(line.split(":", 1) for line in status.splitlines())
-    return int(fields["VmHWM"].split()[0]) / 1024

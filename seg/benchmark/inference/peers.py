@@ -12,7 +12,7 @@ import torch
 from rasterio.windows import Window
 from torch import Tensor, nn
 
-from seg.benchmark.inference.engine import peak_memory_mib
+from seg.benchmark.timing import peak_memory_mib
 from seg.errors import ConfigError
 from seg.package.read import load_model, read_package
 

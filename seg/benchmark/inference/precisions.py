@@ -13,7 +13,7 @@ import rasterio
 import torch
 from torch import Tensor, nn
 
-from seg.benchmark.inference.engine import EngineRun, in_new_process, time_scene
+from seg.benchmark.inference.engine import EngineRun, time_scene
 from seg.benchmark.inference.packages import write_trained
 from seg.benchmark.modes import (
     BFLOAT16,
@@ -28,7 +28,7 @@ from seg.benchmark.modes import (
 from seg.benchmark.reporting import describe_machine, use_threads
 from seg.benchmark.settings import InferenceSettings
 from seg.benchmark.subjects import BANDS, choose_models, write_scene
-from seg.benchmark.timing import Candidate, Stopwatch, interleaved_medians
+from seg.benchmark.timing import Candidate, Stopwatch, in_new_process, interleaved_medians
 from seg.inference.command import load_predictor
 from seg.inference.compute.torch_backend import usable_device
 from seg.inference.settings import ComputeSettings, Precision, PredictionSettings

@@ -12,14 +12,14 @@ from statistics import median
 import numpy as np
 import rasterio
 
-from seg.benchmark.inference.engine import EngineRun, in_new_process, run_engine
+from seg.benchmark.inference.engine import EngineRun, run_engine
 from seg.benchmark.inference.packages import write_random
 from seg.benchmark.reporting import check_results, write_results
 from seg.benchmark.screening.mosaic import BLOCK, Tile, empty_blocks, read_tile, write_mosaic
 from seg.benchmark.screening.settings import ScreeningSettings
 from seg.benchmark.screening.splits import SplitRisk, split_risk
 from seg.benchmark.subjects import choose_models
-from seg.benchmark.timing import Action
+from seg.benchmark.timing import Action, in_new_process
 from seg.data.dataset.catalogue import Scene, read_catalogue
 from seg.errors import ConfigError
 from seg.inference.screening.tally import SCREENED
